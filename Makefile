@@ -1,0 +1,85 @@
+# `make demo` shows what Parity renders; `make test` runs everything that CI runs.
+# Everything that is made here lies in build/: GNU Make 3.81 (macOS) and a POSIX shell are enough.
+
+PYTHON ?= python3
+VENV   := build/venv
+PYTEST := $(VENV)/bin/python -m pytest -n auto --dist loadgroup
+LEVELS := static interview real workflow update
+
+# Started by hand, `make lock UPGRADE=--upgrade` moves every pin; without it only what must move does.
+UPGRADE ?=
+COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11
+
+CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/parity-engine
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-all test-image $(LEVELS:%=test-%) lint lock clean check-python
+
+help:  ## These lines
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+
+demo: build/demo-venv/.complete  ## Render a repository and show it (installs Copier only)
+	@build/demo-venv/bin/python docs/demo.py
+
+# The seconds first; then all that is left, so that a test without a level still runs.
+test: lint test-static  ## Everything CI runs: lint, then every level
+	$(PYTEST) -m "not static and not image"
+	@$(MAKE) --no-print-directory test-image
+
+test-all: export PARITY_ALL := 1
+test-all: test  ## The same, with every combination of answers instead of pairs
+
+test-static: ## Every file renders, parses and passes its linter (seconds, no network)
+test-interview: ## The questions, answered on a terminal
+test-real: ## Each tool locks, installs, tests, trains, serves, refuses tampering (minutes)
+test-workflow: ## The rendered CI, step by step, on this machine
+test-update: ## Old version + a user's work -> copier update
+$(LEVELS:%=test-%): $(VENV)/.complete
+	$(PYTEST) -m "$(@:test-%=%)"
+
+# 75 is with-engine's word for "this machine lacks the means"; it has said which in its line.
+# CI sets PARITY_REQUIRE_IMAGE=1: there a level that did not run is a failure.
+test-image: $(VENV)/.complete  ## Each Dockerfile, built and run on stand-in images (root, minutes)
+	@state=$$(mktemp -d "$(CURDIR)/build/engine.XXXXXX"); rc=0; \
+	tests/engine/with-engine "$$state" "$(CACHE)" -- $(VENV)/bin/python -m pytest -m image || rc=$$?; \
+	rmdir "$$state" 2>/dev/null || rm -rf --one-file-system "$$state"; \
+	if [ $$rc -eq 75 ] && [ "$$PARITY_REQUIRE_IMAGE" != 1 ]; then rc=0; fi; exit $$rc
+
+# mypy takes no folder whose name is not Python's, so it sees the rendered package through links.
+lint: $(VENV)/.complete  ## ruff, mypy --strict, and this repository's own workflows
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	@$(VENV)/bin/python tests/links.py build/typed
+	$(VENV)/bin/mypy -p standing
+	$(VENV)/bin/mypy $$(find tests docs benchmarks template/.tools -name '*.py')
+	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(VENV)/bin/zizmor --quiet --offline --persona auditor .github
+
+lock: $(VENV)/.complete  ## Make both locks from pyproject.toml (UPGRADE=--upgrade moves every pin)
+	$(COMPILE) $(UPGRADE) --group dev --output-file requirements.txt >/dev/null
+	$(COMPILE) $(UPGRADE) --group render --constraints requirements.txt --output-file requirements-render.txt >/dev/null
+
+clean:  ## Remove build/
+	rm -rf build
+
+# The stamp comes last and lies inside: a half-made environment has none, and is made anew.
+$(VENV)/.complete: requirements.txt
+build/demo-venv/.complete: requirements-render.txt
+$(VENV)/.complete build/demo-venv/.complete: | check-python
+	@rm -rf $(@D)
+	@echo "Installing $< into $(@D)"
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check \
+		--require-hashes --only-binary :all: -r $<
+	@touch $@
+
+check-python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Parity needs Python 3.11 or newer, and '$(PYTHON)' is not: install one and name it, as in 'make demo PYTHON=python3.12'." >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "'$(PYTHON)' cannot make virtual environments: install its venv package (Debian, Ubuntu: 'apt-get install python3-venv')." >&2; \
+		exit 1; }

@@ -1,0 +1,30 @@
+"""What all levels share: the template's working tree as a plain folder and as a tagged clone."""
+
+from pathlib import Path
+
+import pytest
+
+import commands
+import rendering
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template's working tree as a plain folder, without git."""
+    return rendering.checkout(tmp_path_factory.mktemp("plain") / "parity")
+
+
+@pytest.fixture(scope="session")
+def tagged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template's working tree as a repository whose only tag is v1.0.0."""
+    folder = rendering.checkout(tmp_path_factory.mktemp("tagged") / "parity")
+    rendering.commit(folder, "First", tag="v1.0.0")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def patch() -> str:
+    """The patch version of the Python 3.13 on this machine, which stands in for the image's in strict checks."""
+    script = rendering.ROOT / "template" / ".tools" / "bootstrap.sh"
+    python = commands.succeed(rendering.ROOT, "sh", script, "find", "3.13").strip()
+    return commands.succeed(rendering.ROOT, python, "-c", "import platform; print(platform.python_version())").strip()

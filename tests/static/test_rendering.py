@@ -1,0 +1,216 @@
+"""Level static: what is rendered parses, passes its linter and looks as if written by hand."""
+
+import ast
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pip._internal.models.index import PyPI
+
+import links
+import rendering
+
+pytestmark = pytest.mark.static
+
+BIN = Path(sys.executable).parent
+
+PYTHON_VERSIONS = ("3.12", "3.13", "3.14")
+LICENSES = ("none", "MIT", "Apache-2.0", "BSD-3-Clause")
+INDEXES = ("", "https://packages.example.com/simple/")
+COOLDOWNS = (0, 7)
+
+QUESTIONS = ("python_version", "license", "package_index", "cooldown_days")
+
+# Every pair of answers appears in one of these rows; PARITY_ALL=1 takes all combinations.
+PAIRS = (
+    ("3.13", "none", "", 7),
+    ("3.12", "MIT", INDEXES[1], 0),
+    ("3.14", "Apache-2.0", "", 0),
+    ("3.13", "BSD-3-Clause", INDEXES[1], 0),
+    ("3.12", "none", INDEXES[1], 7),
+    ("3.14", "MIT", "", 7),
+    ("3.12", "Apache-2.0", INDEXES[1], 7),
+    ("3.14", "BSD-3-Clause", "", 7),
+    ("3.14", "none", INDEXES[1], 0),
+    ("3.13", "MIT", "", 0),
+    ("3.13", "Apache-2.0", INDEXES[1], 7),
+    ("3.12", "BSD-3-Clause", "", 0),
+)
+EVERY = tuple(itertools.product(PYTHON_VERSIONS, LICENSES, INDEXES, COOLDOWNS))
+ROWS = EVERY if os.environ.get("PARITY_ALL") else PAIRS
+
+PARSERS: dict[str, Callable[[str], Any]] = {
+    ".json": json.loads,
+    ".py": ast.parse,
+    ".toml": tomllib.loads,
+    ".yaml": yaml.safe_load,
+    ".yml": yaml.safe_load,
+}
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> None:
+    """Run a linter; show what it says where it fails."""
+    result = subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.fixture(scope="module")
+def repository(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return rendering.render(template, tmp_path_factory.mktemp("default") / "demo")
+
+
+def test_pairs_of_answers_are_all_there() -> None:
+    def pairs(rows: tuple[tuple[object, ...], ...]) -> set[tuple[object, ...]]:
+        return {
+            (left, right, row[left], row[right])
+            for row in rows
+            for left, right in itertools.combinations(range(4), 2)
+        }
+
+    assert pairs(PAIRS) == pairs(EVERY)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(map(str, row)))
+def test_every_file_parses_and_looks_hand_written(
+    template: Path, tmp_path: Path, row: tuple[object, ...]
+) -> None:
+    answers = dict(zip(QUESTIONS, row, strict=True))
+    folder = rendering.render(template, tmp_path / "demo", **answers)
+    assert (folder / "LICENSE").exists() == (answers["license"] != "none")
+    for path in rendering.files(folder):
+        text = (folder / path).read_text(encoding="utf-8")
+        parse = PARSERS.get(path.suffix)
+        if parse:
+            parse(text)
+        scars = re.findall(r"[ \t]+\n|\n\n\n\n|\A\s|\n\n\Z|[^\n]\Z", text)
+        allowed = path.name == "LICENSE"
+        assert allowed or not scars, f"{path}: {scars}"
+        assert not re.search(r"{%|%}|{#(?! )", text), f"{path}: Jinja is left"
+
+
+def test_no_trust_is_needed(template: Path) -> None:
+    settings = {
+        key
+        for document in yaml.compose_all(
+            (template / "copier.yml").read_text().replace("!include", "# include")
+        )
+        if isinstance(document, yaml.MappingNode)
+        for key in (node[0].value for node in document.value)
+    }
+    assert not settings & {"_tasks", "_migrations", "_jinja_extensions"}
+
+
+def test_renders_from_a_tagged_clone_and_records_its_version(tagged: Path, tmp_path: Path) -> None:
+    folder = rendering.render(tagged, tmp_path / "demo")
+    answers = yaml.safe_load((folder / ".copier-answers.yml").read_text())
+    pins = tomllib.loads((folder / "src/my_model/parity/pins.toml").read_text())
+    assert (answers["_commit"], pins["template"]) == ("v1.0.0", "v1.0.0")
+
+
+def test_answers_hold_the_interface_and_nothing_computed(repository: Path) -> None:
+    answers = yaml.safe_load((repository / ".copier-answers.yml").read_text())
+    assert {name for name in answers if not name.startswith("_")} == {
+        "project_name",
+        "package_name",
+        "description",
+        "author",
+        "package_manager",
+        "python_version",
+        "ml_framework",
+        "accelerator",
+        "ci_provider",
+        "license",
+        "package_index",
+        "cooldown_days",
+    }
+
+
+def test_the_repository_is_small(repository: Path) -> None:
+    paths = rendering.files(repository)
+    root = {path.parts[0] for path in paths}
+    assert len(root) <= 22, sorted(root)
+    assert len(paths) <= 45, "\n".join(map(str, paths))
+
+
+def test_included_modules_are_their_sources(repository: Path) -> None:
+    for name, source in links.sources("uv", "scikit-learn").items():
+        rendered = repository / "src" / "my_model" / name
+        assert rendered.read_bytes() == source.read_bytes(), name
+        assert not re.search(r"{{|{%|{#", source.read_text(encoding="utf-8")), (
+            f"{source}: Jinja would read this"
+        )
+
+
+def test_file_names_are_legal_on_windows(template: Path) -> None:
+    names = [path for path in (template / "template").rglob("*") if re.search(r'[<>:"|?*\\]', path.name)]
+    assert not names
+
+
+def test_ruff_is_content(repository: Path) -> None:
+    run(BIN / "ruff", "format", "--check", ".", cwd=repository)
+    run(BIN / "ruff", "check", "--no-cache", ".", cwd=repository)
+
+
+def test_dockerfile_passes_hadolint(repository: Path) -> None:
+    run(BIN / "hadolint", repository / "Dockerfile")
+
+
+def test_workflows_pass_their_linters(repository: Path) -> None:
+    for path in (repository / ".github" / "workflows").iterdir():
+        run(BIN / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", path)
+    run(
+        BIN / "check-jsonschema",
+        "--builtin-schema",
+        "vendor.dependabot",
+        repository / ".github" / "dependabot.yml",
+    )
+    run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", repository / "compose.yaml")
+    run(BIN / "zizmor", "--quiet", "--offline", "--persona", "auditor", repository / ".github")
+
+
+def test_one_python_everywhere(repository: Path) -> None:
+    """The interpreter stands in six files and is one."""
+    pins = tomllib.loads((repository / "src/my_model/parity/pins.toml").read_text())["python"]
+    version, patch = pins["version"], pins["patch"]
+    assert (repository / ".python-version").read_text().strip() == version
+    assert patch.startswith(f"{version}.")
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == f"=={version}.*"
+    assert f"python:{patch}-slim-trixie@sha256:" in (repository / "Dockerfile").read_text()
+    assert f'python-version: "{patch}"' in (repository / ".github/workflows/ci.yml").read_text()
+    assert f"py{version.replace('.', '')}" in (repository / ".tools/ruff.toml").read_text()
+
+
+def test_actions_are_pinned_by_commit(repository: Path) -> None:
+    for path in (repository / ".github" / "workflows").iterdir():
+        uses = re.findall(r"uses: (.*)", path.read_text())
+        assert uses
+        assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", line) for line in uses), uses
+
+
+@pytest.mark.parametrize("where", ["template", "repository"])
+def test_no_registry_host_is_named(where: str, request: pytest.FixtureRequest) -> None:
+    folder: Path = request.getfixturevalue(where)
+    hosts = (PyPI.netloc, PyPI.file_storage_domain)
+    named = [
+        path
+        for path in rendering.files(folder)
+        if any(host.encode() in (folder / path).read_bytes() for host in hosts)
+    ]
+    assert not named

@@ -1,0 +1,96 @@
+"""Level workflow: the `run:` lines of the rendered ci.yml, in order, in a fresh clone.
+
+The image job's lines run in the level image, where there is an engine.
+"""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import commands
+import rendering
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("uv")]
+
+JOB = "check"
+
+
+def steps(repository: Path) -> list[str]:
+    """Return the shell lines of the job, in order."""
+    workflow = yaml.safe_load((repository / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    return [step["run"] for step in workflow["jobs"][JOB]["steps"] if "run" in step]
+
+
+def run_job(repository: Path) -> tuple[str | None, str]:
+    """Run the job's lines as the runner's shell does; return the first that failed, and what was printed."""
+    printed = ""
+    for line in steps(repository):
+        outcome = commands.run(repository, "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", line, CI="true")
+        printed += outcome.output
+        if outcome.status:
+            assert "Traceback" not in outcome.output, outcome.output
+            return line, printed
+    return None, printed
+
+
+@pytest.fixture(scope="module")
+def origin(template: Path, tmp_path_factory: pytest.TempPathFactory, patch: str) -> Path:
+    """A repository as a user pushes it: rendered, locked, committed."""
+    folder = rendering.render(template, tmp_path_factory.mktemp("workflow") / "origin", python_patch=patch)
+    commands.succeed(folder, "make", "lock")
+    rendering.commit(folder, "Start")
+    return folder
+
+
+@pytest.fixture
+def clone(origin: Path, tmp_path: Path) -> Path:
+    rendering.git(tmp_path, "clone", "--quiet", str(origin), "clone")
+    return tmp_path / "clone"
+
+
+def test_the_job_is_green(clone: Path) -> None:
+    failed, printed = run_job(clone)
+    assert failed is None, printed
+
+
+def test_without_a_lock_the_first_step_is_red(clone: Path) -> None:
+    (clone / "uv.lock").unlink()
+    failed, printed = run_job(clone)
+    assert failed == steps(clone)[0]
+    assert "uv.lock is missing: run `make lock`, then commit it." in printed
+
+
+def test_a_stale_lock_is_red_before_anything_is_installed(clone: Path) -> None:
+    manifest = clone / "pyproject.toml"
+    manifest.write_text(manifest.read_text().replace('"tqdm>=4.67,<5"', '"tqdm>=4.67,<5", "six"'), encoding="utf-8")
+    failed, printed = run_job(clone)
+    assert failed == steps(clone)[0]
+    assert "six" in printed
+    assert "`make lock`" in printed
+    assert not (clone / ".venv").exists()
+
+
+def test_a_tampered_hash_is_red(clone: Path) -> None:
+    lock = clone / "uv.lock"
+    text = lock.read_text(encoding="utf-8")
+    wheels = [
+        wheel["hash"]
+        for package in tomllib.loads(text)["package"]
+        if package["name"] == "tqdm"
+        for wheel in package["wheels"]
+    ]
+    for digest in wheels:
+        flipped = digest[:-1] + ("0" if digest[-1] != "0" else "1")
+        text = text.replace(digest, flipped)
+    lock.write_text(text, encoding="utf-8")
+    failed, printed = run_job(clone)
+    assert failed == "make sync"
+    assert "tqdm" in printed
+
+
+def test_a_failing_test_is_red(clone: Path) -> None:
+    (clone / "tests" / "test_ours.py").write_text("def test_ours() -> None:\n    assert 1 == 2\n", encoding="utf-8")
+    failed, printed = run_job(clone)
+    assert failed == "make test", printed
