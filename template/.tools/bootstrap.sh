@@ -26,7 +26,7 @@ candidates() {
 find_python() {
     candidates "$1" | while read -r candidate; do
         if is_wanted "$candidate" "$1"; then
-            echo "$candidate"
+            "$candidate" -c "import sys; print(sys.executable)" # itself, not a shim that depends on the folder
             break
         fi
     done

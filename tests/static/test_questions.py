@@ -1,29 +1,117 @@
-"""Level static: a wrong answer is refused in one sentence, a hostile one is shown unchanged."""
+"""Level static: each question helps whoever answers it, and no list in the template is written twice."""
 
-import tomllib
+import importlib.metadata
+import json
+import re
+import shutil
 from pathlib import Path
+from typing import Any
 
+import packaging.requirements
+import packaging.utils
 import pytest
+import yaml
 
+import commands
+import interrogation
 import rendering
 
 pytestmark = pytest.mark.static
+
+# What Copier writes before a validator's sentence, and what a terminal of 80 columns leaves for it.
+PREFIX = "Validation error for question '{}': "
+NAME = re.compile(r"(?=.{3,50}\Z)[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+QUESTIONS = interrogation.questions(rendering.ROOT)
+TEXTS = {name: details for name, details in QUESTIONS.items() if "choices" not in details}
+CHOICES = {name: details["choices"] for name, details in QUESTIONS.items() if "choices" in details}
+
+
+def load(path: str) -> Any:  # noqa: ANN401
+    """Return what a YAML file of the template says in its last document."""
+    return list(yaml.safe_load_all((rendering.ROOT / path).read_text(encoding="utf-8")))[-1]
+
+
+RESERVED: dict[str, str] = load("reserved.yml")["reserved"]["default"]
+TAKEN = frozenset(" ".join(RESERVED.values()).split())
+
+
+def folders(path: str) -> set[str]:
+    return {folder.name for folder in (rendering.ROOT / path).iterdir() if folder.is_dir()}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_has_a_help_line_and_a_default(name: str) -> None:
+    assert re.match(r"[A-Z].*[?.]", QUESTIONS[name]["help"])
+    assert "default" in QUESTIONS[name]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_text_has_a_placeholder_and_a_validator_that_starts_with_what_is_allowed(name: str) -> None:
+    assert TEXTS[name]["placeholder"]
+    sentences = [line for line in TEXTS[name]["validator"].split("%}") if re.search("[a-z]", line.split("{%")[0])]
+    for sentence in (line.split("{%")[0].strip() for line in sentences):
+        assert re.fullmatch(r"Use [^.]*(?:\. _ [^.]*)?\.", sentence), sentence
+
+
+@pytest.mark.parametrize(("name", "label"), [(name, label) for name, choices in CHOICES.items() for label in choices])
+def test_a_choice_says_in_one_line_when_to_choose_it(name: str, label: str) -> None:
+    value, line = label.split(" - ", 1)
+    assert len(line) > 15
+    assert len(label) < 77, f"{name}: a terminal of 80 columns cuts this"
+    assert value in {CHOICES[name][label], "GitHub Actions"}
+
+
+def test_a_choice_is_a_folder_and_a_folder_is_a_choice() -> None:
+    assert set(CHOICES["package_manager"].values()) == folders("tools")
+    assert set(CHOICES["ml_framework"].values()) == folders("frameworks")
+    licences = {path.stem for path in (rendering.ROOT / "template" / "licenses").glob("*.toml")}
+    assert set(CHOICES["license"].values()) == licences
+    assert set(CHOICES["python_version"].values()) == set(load("pins.yml")["pins"]["default"]["python"])
+
+
+@pytest.mark.parametrize("framework", sorted(folders("frameworks")))
+def test_a_framework_computes_on_what_is_offered(framework: str) -> None:
+    accelerators = load(f"frameworks/{framework}/framework.yml")["accelerators"]
+    assert accelerators
+    assert set(accelerators) <= set(CHOICES["accelerator"].values())
+
+
+def test_another_tool_is_a_folder_and_a_line(tmp_path: Path) -> None:
+    template = rendering.checkout(tmp_path / "parity")
+    shutil.copytree(template / "tools" / "uv", template / "tools" / "toy")
+    questions = template / "copier.yml"
+    line = next(label for label in CHOICES["package_manager"] if label.startswith("uv - "))
+    text = questions.read_text(encoding="utf-8")
+    assert text.count(f"    {line}: uv\n") == 1
+    questions.write_text(text.replace(f"    {line}: uv\n", f"    {line}: uv\n    toy - in tests: toy\n"))
+    folder = rendering.render(template, tmp_path / "demo", package_manager="toy")
+    assert load_answers(folder)["package_manager"] == "toy"
+    assert (folder / "uv.toml").exists()
+
+
+def load_answers(folder: Path) -> dict[str, Any]:
+    answers: dict[str, Any] = yaml.safe_load((folder / ".copier-answers.yml").read_text(encoding="utf-8"))
+    return answers
 
 
 @pytest.mark.parametrize(
     ("question", "answer", "sentence"),
     [
-        ("project_name", " ", "A project name is one line of 1 to 80 characters."),
-        ("package_name", "1st", "A package name is 3 to 50 lower-case letters"),
-        ("package_name", "a-b", "A package name is 3 to 50 lower-case letters"),
-        ("description", "two\nlines", "A description is one line and not empty."),
-        ("author", "", "An author is one line and not empty."),
+        ("project_name", " ", "Use one line of 1 to 80 characters"),
+        ("project_name", "x" * 81, "Use one line of 1 to 80 characters"),
+        ("package_name", "1st", "Use 3 to 50 of a-z, 0-9 and single _"),
+        ("package_name", "json", "Use another name, such as my_json: this one is taken"),
+        ("description", "two\nlines", "Use one line of 1 to 2000 characters"),
+        ("description", "half a pair: \ud800", "Use one line of 1 to 2000 characters"),
+        ("author", "", "Use one line of 1 to 200 characters"),
         ("package_index", "https://user:secret@example.com/simple", "credentials come from the environment"),
-        ("cooldown_days", -1, "A cooldown is 0 to 365 days."),
+        ("cooldown_days", -1, "Use 0 to 365 days"),
         ("package_manager", "bower", "Invalid choice"),
+        ("python_version", "3.11", "Invalid choice"),
     ],
 )
-def test_a_wrong_answer_is_refused(
+def test_a_wrong_answer_is_refused_and_nothing_is_written(
     template: Path, tmp_path: Path, question: str, answer: object, sentence: str
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
@@ -31,9 +119,64 @@ def test_a_wrong_answer_is_refused(
     assert not (tmp_path / "demo").exists()
 
 
-def test_quotes_and_emoji_are_shown_unchanged(template: Path, tmp_path: Path) -> None:
-    text = 'a "b" \\ {{ c }} # 🦊 %d'
-    folder = rendering.render(template, tmp_path / "demo", description=text, author=text)
-    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert (project["description"], project["authors"]) == (text, [{"name": text}])
-    assert text in (folder / "README.md").read_text(encoding="utf-8")
+def test_reserved_names_are_sorted_and_could_be_answers() -> None:
+    for group, names in RESERVED.items():
+        assert names.split() == sorted(set(names.split())), group
+        assert not [name for name in names.split() if not NAME.fullmatch(name)], group
+
+
+@pytest.mark.parametrize("version", sorted(load("pins.yml")["pins"]["default"]["python"]))
+def test_the_standard_library_and_the_keywords_are_reserved(version: str) -> None:
+    script = rendering.ROOT / "template" / ".tools" / "bootstrap.sh"
+    found = commands.run(rendering.ROOT, "sh", script, "find", version)
+    if found.status != 0:
+        pytest.skip(f"no Python {version} on this machine")
+    program = "import json, keyword as k, sys; print(json.dumps([*sys.stdlib_module_names, *k.kwlist, *k.softkwlist]))"
+    names = json.loads(commands.succeed(rendering.ROOT, found.output.strip(), "-c", program))
+    assert {name for name in names if NAME.fullmatch(name)} <= TAKEN
+
+
+def requirements() -> set[str]:
+    """Return the canonical names of all that a rendered repository can require."""
+    common = load("frameworks/common.yml")
+    files = [common, *(load(f"frameworks/{name}/framework.yml") for name in folders("frameworks"))]
+    lines = [line for data in files for group in ("runtime", "dev") for line in data.get(group, [])]
+    return {packaging.utils.canonicalize_name(packaging.requirements.Requirement(line).name) for line in lines}
+
+
+def closure(names: set[str]) -> set[str]:
+    """Return `names` and what they need, as far as the template's own environment has it installed."""
+    seen: set[str] = set()
+    waiting = set(names)
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        try:
+            needs = map(packaging.requirements.Requirement, importlib.metadata.requires(name) or [])
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        applying = {need.name for need in needs if not need.marker or need.marker.evaluate({"extra": ""})}
+        waiting |= {packaging.utils.canonicalize_name(need) for need in applying} - seen
+    return seen
+
+
+def test_every_dependency_is_reserved_by_both_its_names() -> None:
+    needed = closure(requirements())
+    assert {"scikit-learn", "starlette"} <= needed, "the walk found nothing"
+    imports = {
+        package
+        for package, distributions in importlib.metadata.packages_distributions().items()
+        if needed & {packaging.utils.canonicalize_name(name) for name in distributions}
+    }
+    names = {name.replace("-", "_") for name in needed} | imports
+    assert {name for name in names if NAME.fullmatch(name)} <= TAKEN
+
+
+def test_what_the_repository_itself_uses_is_reserved(template: Path, tmp_path: Path) -> None:
+    folder = rendering.render(template, tmp_path / "demo")
+    ignored = re.findall(r"^/?([a-z]\w+)/$", (folder / ".gitignore").read_text(encoding="utf-8"), re.MULTILINE)
+    modules = [path.stem for path in (folder / "tests").glob("*.py")]
+    roots = [path.name for path in folder.iterdir() if path.is_dir()]
+    assert {name for name in [*ignored, *modules, *roots] if NAME.fullmatch(name)} <= TAKEN
+    words = [name for name in ("true", "false", "yes", "null", "none", "off") if name not in TAKEN]
+    assert not words

@@ -43,7 +43,7 @@ class Settings(ParitySettings):
         Path("models/champion.joblib"), description="Where the model is saved and served from"
     )
     api_key: SecretStr = Field(
-        description="What clients must send in X-API-Key; only dev accepts this placeholder",
+        description="What clients must send; outside dev, nothing that can be guessed",
         examples=["changethis"],
     )
     model_policy: Literal["strict", "model", "digest"] = Field(

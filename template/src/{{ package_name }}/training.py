@@ -2,13 +2,10 @@
 
 import argparse
 import hashlib
-import json
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +18,8 @@ from .settings import get_settings
 log = logging.getLogger(__name__)
 
 HELD_OUT = 0.25  # of all rows: enough to measure on, few enough to learn from the rest
-GOLDEN_ROWS = 20  # predictions that travel with the model and are repeated wherever it is served
+GOLDEN_ROWS = 20  # held-out rows whose predictions travel with the model and are repeated wherever it is served
+THRESHOLD = 0.5  # a probability of at least this counts as yes
 
 
 def split(rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -37,7 +35,7 @@ def measure(target: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict
     Brier, Verification of forecasts expressed in terms of probability, 1950.
     """
     return {
-        "accuracy": float(np.mean((predicted >= 0.5) == (target >= 0.5))),
+        "accuracy": float(np.mean((predicted >= THRESHOLD) == (target >= THRESHOLD))),
         "brier": float(np.mean((predicted - target) ** 2)),
     }
 
@@ -61,3 +59,52 @@ def progress_bar(*, quiet: bool) -> Callable[[int, int], None]:
             bar.close()
 
     return show
+
+
+def train(path: Path, *, seed: int, level: str, quiet: bool) -> provenance.Contract:
+    """Train on the data's learning rows and publish model and contract at `path`; return the contract."""
+    # First of all: a generator that is drawn from before it is seeded stays unseeded.
+    seeding.set_global_determinism(seed, level=level)
+    dataset = model.load_data()
+    learned, held_out = split(len(dataset.features))
+    log.info("%s: %d rows to learn from, %d held out", dataset.name, len(learned), len(held_out))
+    fitted = model.fit(
+        dataset.features[learned],
+        dataset.target[learned],
+        seed=None if level == "off" else seed,
+        progress=progress_bar(quiet=quiet),
+    )
+    predicted = np.array(model.predict(fitted, dataset.features[held_out]))
+    return provenance.publish(
+        fitted,
+        path,
+        save=model.save,
+        load=model.load,
+        predict=model.predict,
+        data=provenance.DataRecord(name=dataset.name, sha256=digest(dataset)),
+        # At the end, so that it names what was imported and seeded on the way.
+        seed=seeding.report().as_dict(),
+        metrics=measure(dataset.target[held_out], predicted),
+        parameters=model.PARAMETERS,
+        golden_inputs=dataset.features[held_out[:GOLDEN_ROWS]].tolist(),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train as the settings say; return 0."""
+    parser = argparse.ArgumentParser(prog="training", description=__doc__)
+    parser.add_argument("--output", type=Path, help="where to publish the model (default: MODEL_PATH)")
+    parser.add_argument("--quiet", action="store_true", help="no progress display, also on a terminal")
+    options = parser.parse_args(arguments)
+    settings = get_settings()
+    logging.basicConfig(level=settings.server.log_level, format="%(levelname)s %(message)s")
+    path = options.output or settings.model_path
+    contract = train(path, seed=settings.seed, level=settings.determinism, quiet=options.quiet)
+    for name, value in contract.metrics.items():
+        log.info("%s: %.4f", name, value)
+    log.info("Published %s with its contract (sha256 %s)", path, contract.sha256[:12])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,6 +9,7 @@ Three levels, from exact to free:
 No framework is imported to be seeded: what is loaded is seeded at once, the rest right after its own import.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -17,7 +18,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NoReturn
+from operator import index
+from typing import TYPE_CHECKING, Any
 
 from .generators import SEED, Run, loaded
 
@@ -117,17 +119,19 @@ def rng(purpose: str, *key: int) -> "np.random.Generator":
     The same purpose and key give the same numbers, whatever was drawn elsewhere, in whatever order and in
     however many workers; others are independent. With level `off` each call gives fresh numbers.
 
-    Raises RuntimeError before any `set_global_determinism`, ValueError for a key outside 0 ... 4294967295.
+    Raises RuntimeError before any `set_global_determinism`, ValueError for a number outside 0 ... 4294967295,
+    TypeError for one that is not whole.
     Method: https://numpy.org/doc/stable/reference/random/parallel.html#seedsequence-spawning
     """
     seed, level = _in_force()
-    if any(not 0 <= number <= MAX_SEED for number in key):
+    numbers = [index(number) for number in key]
+    if any(not 0 <= number <= MAX_SEED for number in numbers):
         raise ValueError(f"The key of rng({purpose!r}) holds whole numbers in 0 ... {MAX_SEED}, not {key}.")
     import numpy as np  # noqa: PLC0415 - whoever asks for a numpy Generator has numpy; others go without
 
     if level == "off":
         return np.random.default_rng()
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(*_words(purpose), *key)))
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(*_words(purpose), *numbers)))
 
 
 def seed_worker(worker_id: int) -> None:
@@ -157,60 +161,40 @@ def report() -> SeedReport:
         seeded=list(run.seeded),
         pending=[] if off else [name for name in SEED if name not in sys.modules and find_spec(name)],
         failed=list(run.failed.values()),
-        hash_seed="fixed" if hash_seed_fixed() else "not fixed",
+        hash_seed="fixed" if ensure_hash_seed() else "not fixed",
         threads=_threads(run),
         variables=dict(run.variables),
-        uncontrolled=[*ALWAYS_OPEN, *is_open, *([] if hash_seed_fixed() else [OPEN_HASHES])],
+        uncontrolled=[*ALWAYS_OPEN, *is_open, *([] if ensure_hash_seed() else [OPEN_HASHES])],
     )
-
-
-def hash_seed_fixed() -> bool:
-    """Return whether hashes of strings, and with them the order of sets, are known to repeat.
-
-    Only PYTHONHASHSEED=0 shows from inside: for 42 the flag is the same as for none, and `os.environ` may
-    have been changed after the start, which changes nothing here, or ignored (python -I, -E).
-    https://docs.python.org/3/using/cmdline.html#envvar-PYTHONHASHSEED
-    """
-    return sys.flags.hash_randomization == 0
 
 
 def ensure_hash_seed(*, restart: bool = False) -> bool:
-    """Return whether string hashes are fixed; with `restart` start this command again, once, so that they are.
+    """Return whether the hashes of strings, and with them the order of sets, are known to repeat.
 
-    For the first line of a command's `main()` only. It does not restart where that would lose work or
-    output: in a test, a notebook, a debugger, a child process, a program read from standard input, on
-    Windows, or under -I, -E, where the variable is ignored. Do not set it for a server: it switches off the
-    protection against requests made to collide.
-    https://docs.python.org/3/reference/datamodel.html#object.__hash__
+    Only PYTHONHASHSEED=0 shows from inside: for 42 the flag is the same as for none, and the variable may
+    have been set after the start, which changes nothing, or be ignored (python -I, -E).
+    https://docs.python.org/3/using/cmdline.html#envvar-PYTHONHASHSEED
+
+    With `restart`, for the first line of a command's `main()` only, the command starts again with 0, once;
+    never where that would lose work or output: in a test, a notebook, a debugger, a child process, a program
+    from standard input, on Windows. Not for servers: 0 takes away their protection against chosen collisions.
     """
-    if not hash_seed_fixed() and restart and _may_restart():
-        _restart()
-    return hash_seed_fixed()
+    if sys.flags.hash_randomization and restart and not any(_obstacles()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        environment = {**os.environ, "PYTHONHASHSEED": "0", RESTARTED: "1"}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - itself
+    return sys.flags.hash_randomization == 0
 
 
-def _may_restart() -> bool:
-    obstacles = (
-        RESTARTED in os.environ,
-        os.name != "posix",
-        sys.flags.ignore_environment,
-        sys.argv[0] in {"", "-"},
-        hasattr(sys, "ps1"),
-        sys.gettrace(),
-        {"pytest", "ipykernel"} & sys.modules.keys(),
-        getattr(sys.modules.get("multiprocessing.process"), "parent_process", bool)(),
-    )
-    return not any(obstacles)
-
-
-def _restart() -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    environment = {**os.environ, "PYTHONHASHSEED": "0", RESTARTED: "1"}
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - itself
+def _obstacles() -> Iterator[object]:
+    yield from (RESTARTED in os.environ, os.name != "posix", sys.flags.ignore_environment, sys.gettrace())
+    yield from (sys.argv[0] in {"", "-"}, hasattr(sys, "ps1"), {"pytest", "ipykernel"} & sys.modules.keys())
+    yield getattr(sys.modules.get("multiprocessing.process"), "parent_process", bool)()
 
 
 def _begin(seed: int, level: str) -> Run:
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
+    if type(seed) is not int or not 0 <= seed <= MAX_SEED:
         raise ValueError(f"The seed is a whole number in 0 ... {MAX_SEED}, not {seed!r}.")
     if level not in LEVELS:
         raise ValueError(f"The level is one of {', '.join(LEVELS)}, not {level!r}.")
@@ -243,18 +227,18 @@ def _words(text: str) -> tuple[int, ...]:
 
 def _threads(run: Run) -> dict[str, int]:
     pools = sys.modules["threadpoolctl"].threadpool_info() if loaded("threadpoolctl") else []
-    told = {pool["internal_api"]: pool["num_threads"] for pool in pools}
-    return {"pinned": run.threads, **told} if run.threads else told
+    told = {"pinned": run.threads} if run.threads else {}
+    for pool in pools:  # numpy and scipy each bring an OpenBLAS of their own
+        told[pool["internal_api"]] = max(pool["num_threads"], told.get(pool["internal_api"], 0))
+    return told
 
 
 def run_seeds(argv: Sequence[str]) -> int:
-    """Print what seeding does in this environment: `parity seeds [--json] [LEVEL]`; return the exit code."""
-    words = [word for word in argv if word != "--json"] or ["strict"]
-    if len(words) > 1 or words[0] not in LEVELS:
-        sys.stderr.write(
-            f"parity seeds takes one of {', '.join(LEVELS)} and --json, not: {' '.join(words)}\n"
-        )
-        return 2
-    told = set_global_determinism(level=words[0])
-    sys.stdout.write(f"{json.dumps(told.as_dict(), indent=2) if '--json' in argv else told}\n")
+    """Print what seeding does in this environment, as JSON with `--json`; return 0."""
+    parser = argparse.ArgumentParser("parity seeds", description="Show what is seeded and what cannot be.")
+    parser.add_argument("level", nargs="?", choices=LEVELS, default=LEVELS[0])
+    parser.add_argument("--json", action="store_true", help="for machines")
+    args = parser.parse_args(argv)
+    told = set_global_determinism(level=args.level)
+    sys.stdout.write(f"{json.dumps(told.as_dict(), indent=2) if args.json else told}\n")
     return 0

@@ -35,7 +35,7 @@ KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT\w*)$|_PORT(_\d+_[A-Z]+\w*)?$")
 SENTENCES = {
     "missing": "{name} is missing: set it in the environment, in {file} or in {secret} ({about})",
     "extra_forbidden": "{name} in {file} is not a setting{hint}: correct or remove it",
-    "invalid": "{name} from {origin} is invalid: {reason}",
+    "invalid": "{name} from {origin} is not accepted: {reason}",
 }
 Leaf = tuple[tuple[str, ...], FieldInfo]  # a setting, and the way to it: ("server", "port")
 logger = logging.getLogger(__name__)
@@ -46,16 +46,8 @@ class SettingsRefusedError(Exception):
 
     def __init__(self, problems: dict[str, str]) -> None:
         self.problems = problems
-        lines = [f"Not started: check {', '.join(problems)}.", *(f"  {text}." for text in problems.values())]
+        lines = [f"Settings refused: {', '.join(problems)}.", *(f"  {text}." for text in problems.values())]
         super().__init__("\n".join(lines))
-
-
-class SecretFiles(NestedSecretsSettingsSource):
-    """One file a value, as Docker, Compose and Kubernetes mount them; an empty one is not set."""
-
-    def __init__(self, wrapped: Any) -> None:  # noqa: ANN401 - a source or the class, as the base takes
-        super().__init__(wrapped)
-        self.env_vars = {key: value for key, value in self.env_vars.items() if value}
 
 
 class EnvFile(DotEnvSettingsSource):
@@ -64,14 +56,9 @@ class EnvFile(DotEnvSettingsSource):
     def __init__(self, settings_cls: type[BaseSettings], app_env: str, file: str | None) -> None:
         super().__init__(settings_cls, env_file=file, env_ignore_empty=False)
         # Kept flat: pydantic refuses a name that is no field, while a section drops what it does not know.
-        self.unknown = dict.fromkeys(
-            self.env_vars.keys() - {name.lower() for name in known(settings_cls)}, ""
-        )
-        self.env_vars = {key: value for key, value in self.env_vars.items() if value}
-        if self.env_vars.get("app_env", app_env) != app_env:
-            problem = (
-                f"APP_ENV in {file} contradicts the environment, which picked this file: remove the line"
-            )
+        self.unknown = {key: "" for key in self.env_vars if key.upper() not in leaves(settings_cls)}
+        if self.env_vars.get("app_env") not in (None, "", app_env):
+            problem = f"APP_ENV in {file} contradicts the environment, which picked that file: remove it"
             raise SettingsRefusedError({"APP_ENV": problem})
 
     def __call__(self) -> dict[str, Any]:
@@ -97,29 +84,24 @@ class ParitySettings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - `sources` has its own, for all who ask
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Name the sources, the one that wins first."""
+        """Return the sources, the one that wins first."""
         app_env = picked(settings_cls, init_settings().get("app_env"))
         asked = getattr(dotenv_settings, "env_file", None)
         file = ENV_FILES.get(app_env) if asked == ENV_FILES["dev"] else asked
-        return (
-            init_settings,
-            env_settings,
-            SecretFiles(file_secret_settings),
-            EnvFile(settings_cls, app_env, file),
-        )
+        return init_settings, *sources(settings_cls, app_env, file, file_secret_settings).values()
 
     @field_validator("*")
     @classmethod
     def _no_placeholder(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - any field
         """Refuse empty secrets and `changethis` outside dev; `app_env` must be the first field for that."""
-        for name, secret in secrets_of(value, str(info.field_name)):
-            public = not secret or any(word in secret.casefold() for word in PLACEHOLDERS)
-            if public and info.data.get("app_env") != "dev":
-                raise ValueError(f"{name} holds a placeholder, which only APP_ENV=dev accepts")
+        secrets = [(name, text.casefold()) for name, text in secrets_of(value, str(info.field_name))]
+        held = [name for name, text in secrets if not text or any(word in text for word in PLACEHOLDERS)]
+        if held and info.data.get("app_env") != "dev":
+            raise ValueError(f"{', '.join(held)} holds a placeholder: set a real value, or APP_ENV to dev")
         return value
 
     @classmethod
@@ -132,12 +114,15 @@ class ParitySettings(BaseSettings):
             return cls(**values)
         except ValidationError as error:
             raise SettingsRefusedError(problems(cls, error, picked(cls, values.get("app_env")))) from None
-        except SettingsError as error:  # a section that is no JSON, a secrets directory that is none
-            field = re.search(r'field "(\w+)"', str(error))
-            raise SettingsRefusedError({field[1].upper() if field else "settings": str(error)}) from None
+        except SettingsError as error:
+            field = re.search(r'field "(\w+)"', str(error))  # a list or mapping
+            name = field[1].upper() if field else SECRETS_DIR
+            problem = f"{name} holds several values, and is not written as JSON" if field else str(error)
+            raise SettingsRefusedError({name: problem}) from None
         except (OSError, UnicodeDecodeError) as error:
-            file = getattr(error, "filename", None) or f"an env file or a file in {SECRETS_DIR}"
-            raise SettingsRefusedError({file: f"{file} cannot be read: {error.args[-1]}"}) from None
+            file = getattr(error, "filename", None) or f"the env file or a file in {SECRETS_DIR}"
+            problem = f"{file} cannot be read: {getattr(error, 'strerror', 'it is not UTF-8 text')}"
+            raise SettingsRefusedError({file: problem}) from None
 
     @classmethod
     def load(cls) -> Self:
@@ -168,11 +153,6 @@ def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> dict[str, Leaf
     return found
 
 
-def known(model: type[BaseModel]) -> set[str]:
-    """Return the names of all settings and sections: a whole section may be written as JSON."""
-    return {named(path[:end]) for path, _ in leaves(model).values() for end in range(1, len(path) + 1)}
-
-
 def secrets_of(value: object, name: str) -> Iterator[tuple[str, str]]:
     """Yield each secret of a value or section, after its name."""
     if isinstance(value, SecretStr):
@@ -187,39 +167,51 @@ def near_misses(model: type[BaseModel], environ: Mapping[str, str]) -> list[str]
 
     None is refused: the environment is the machine's, and holds much that is not for us.
     """
-    names = known(model)
-    sections = tuple(f"{name}__" for name in names - leaves(model).keys())
+    names = leaves(model)
+    sections = tuple(f"{named(path[:-1])}__" for path, _ in names.values() if path[1:])
     services = tuple(name.removesuffix("_SERVICE_HOST") for name in environ if name.endswith("_SERVICE_HOST"))
     likely: dict[str, list[str]] = {}
-    for name in sorted({name.upper() for name in environ} - names):
+    for name in sorted({name.upper() for name in environ} - names.keys()):
         if not (name.startswith(services) and KUBERNETES.search(name)):
             likeness = 0.0 if name.startswith(sections) else 0.85  # APIKEY is like API_KEY, MODEL_PORT is not
             likely[name] = get_close_matches(name, names, 1, likeness)
-    return [f"{name} is not a setting: did you mean {near[0]}?" for name, near in likely.items() if near]
+    return [
+        f"{name} in the environment is no setting (did you mean {near[0]}?)"
+        for name, near in likely.items()
+        if near
+    ]
 
 
 def picked(model: type[BaseSettings], given: str | None = None) -> str:
     """Return the name of the environment: the one given, APP_ENV's, or dev."""
-    return str(given or EnvSettingsSource(model)().get("app_env") or "dev")
+    return given or EnvSettingsSource(model).env_vars.get("app_env") or "dev"
+
+
+def sources(
+    model: type[BaseSettings],
+    app_env: str,
+    file: str | None,
+    secrets: Any,  # noqa: ANN401 - as pydantic has it
+) -> dict[str, EnvSettingsSource]:
+    """Return where values come from, the one that wins first."""
+    found: dict[str, EnvSettingsSource] = {
+        "the environment": EnvSettingsSource(model),
+        SECRETS_DIR: NestedSecretsSettingsSource(secrets),
+        str(file): EnvFile(model, app_env, file),
+    }
+    names = leaves(model)
+    for source in found.values():
+        # A variable SERVER or SERVER__ADDR is another program's, and an empty one is not set.
+        source.env_vars = {
+            key: text for key, text in source.env_vars.items() if text and key.upper() in names
+        }
+    return found
 
 
 def origins(model: type[BaseSettings], app_env: str) -> dict[str, str]:
     """Return where each setting that is set got its value, by its name."""
-    file = ENV_FILES.get(app_env)
-    sources: dict[str, Any] = {  # the one that wins comes last
-        str(file): EnvFile(model, app_env, file)(),
-        SECRETS_DIR: SecretFiles(model)(),
-        "the environment": EnvSettingsSource(model)(),
-    }
-    found: dict[str, str] = {}
-    for source, data in sources.items():
-        for name, (path, _) in leaves(model).items():
-            inner = data
-            for key in path:
-                inner = inner.get(key) if isinstance(inner, Mapping) else None
-            if inner is not None:
-                found[name] = source
-    return found
+    found = sources(model, app_env, ENV_FILES.get(app_env), model)
+    return {key.upper(): source for source, data in reversed(found.items()) for key in data.env_vars}
 
 
 def problems(model: type[BaseSettings], error: ValidationError, app_env: str) -> dict[str, str]:
@@ -227,23 +219,24 @@ def problems(model: type[BaseSettings], error: ValidationError, app_env: str) ->
     file, origin, settings = ENV_FILES.get(app_env), origins(model, app_env), leaves(model)
     told: dict[str, str] = {}
     for fault in error.errors(include_url=False):
-        place = named(fault["loc"])
-        # Of a section that is missing as a whole, each required setting is named.
+        place, reason = named(fault["loc"]), fault["msg"].removeprefix("Value error, ")
+        # A fault of a whole section is told of its settings: those that the reason names, or all required.
         inside = [
-            key
-            for key, (_, field) in settings.items()
-            if key.startswith(f"{place}__") and field.is_required()
+            name
+            for name, (_, field) in settings.items()
+            if name.startswith(f"{place}__")
+            and (name in reason or (fault["type"] == "missing" and field.is_required()))
         ]
-        for name in (fault["type"] == "missing" and inside) or [place]:
-            guesses = get_close_matches(name, known(model), 1)
+        for name in inside or [place]:
+            guesses = get_close_matches(name, settings, 1)
             told[name] = SENTENCES.get(fault["type"], SENTENCES["invalid"]).format(
                 name=name,
                 file=file,
                 secret=f"{SECRETS_DIR}/{name}",
                 about=settings[name][1].description if name in settings else "a section",
-                hint=f"; did you mean {guesses[0]}" if guesses else "",
+                hint=f" (did you mean {guesses[0]}?)" if guesses else "",
                 origin=origin.get(name, "its default"),
-                reason=fault["msg"].removeprefix("Value error, "),
+                reason=reason,
             )
     # Which file is read depends on APP_ENV: while that is wrong, every other fault is a guess.
     return {"APP_ENV": told["APP_ENV"]} if "APP_ENV" in told else told

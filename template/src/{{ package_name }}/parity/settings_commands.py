@@ -70,12 +70,12 @@ def table(rows: Sequence[dict[str, str]]) -> str:
 
 
 def asked(app_env: str | None) -> dict[str, str]:
-    """Return what `--env` sets. Raises SettingsRefusedError where its file is not: nothing would be checked."""
+    """Return what `--env` sets. Raises SettingsRefusedError without its file: nothing would be checked."""
     if app_env is None:
         return {}
     file = ENV_FILES[app_env]
     if not Path(file).exists():
-        raise SettingsRefusedError({file: f"{file} is not in {Path.cwd()}"})
+        raise SettingsRefusedError({file: f"There is no {file} in {Path.cwd()}"})
     return {"app_env": app_env}
 
 
@@ -96,7 +96,9 @@ def run_settings(argv: Sequence[str]) -> int:
     answer: dict[str, Any] = {"ok": True, "warnings": near_misses(Settings, os.environ)}
     try:
         answer["settings"] = describe(Settings.read(**asked(args.env)), args.env)
-        text = "The settings hold." if args.check else table(answer["settings"])
+        text = (
+            f"The settings of {picked(Settings, args.env)} hold." if args.check else table(answer["settings"])
+        )
     except SettingsRefusedError as refused:
         answer |= {"ok": False, "problems": refused.problems}
         text = str(refused)

@@ -1,16 +1,14 @@
 """The contract as a document: what is written about a model and its training, and how it is read back.
 
-It is an in-toto Statement, the form that signing tools take as it is: sign the file, and it also holds against
-somebody who means harm. https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
+It is an in-toto Statement, the form that signing tools take: signed, it also holds against somebody who means
+harm. https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
 """
 
 import hashlib
 import json
 import os
-import platform
-import subprocess
-import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,15 +41,9 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "metrics": (dict,),
     "golden.inputs": (list,),
     "golden.outputs": (list,),
-    "golden.tolerance": (float,),
+    "golden.tolerance": (float, int),
     "checksum": (str,),
 }
-
-# They change results or their last bits, and no package list shows them. Told, never compared: two machines
-# with one lock are one environment.
-VARIABLES = ("PYTHONHASHSEED", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG")
-# What a git hook or a rebase leaves in the environment would point git at another repository.
-GIT_ENVIRONMENT = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
 
 
 class ContractError(RuntimeError):
@@ -68,7 +60,7 @@ class DataRecord:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A statement that was read; `overrides` are the differences that a laxer policy than `strict` let pass."""
+    """A statement that was read; `overrides` are the differences that a laxer policy let pass."""
 
     statement: Mapping[str, Any]
     overrides: tuple[str, ...] = ()
@@ -76,6 +68,11 @@ class Contract:
     def at(self, field: str) -> Any:  # noqa: ANN401 - a leaf of a JSON document
         """Return the value of a field of the predicate: `at("environment.packages")`."""
         return find(self.statement["predicate"], field)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics of the training, by name."""
+        return dict(self.at("metrics"))
 
     @property
     def sha256(self) -> str:
@@ -98,6 +95,33 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def names(path: Path) -> tuple[Path, Path, Path]:
+    """Return the paths of model, lock copy and contract, for the model's path."""
+    return path, path.with_name(f"{path.name}.lock"), path.with_name(f"{path.name}.contract.json")
+
+
+def ready(path: Path) -> Path:
+    """Return the folder that holds what is published and not yet in its place."""
+    return path.with_name(f".{path.name}.ready")
+
+
+def settle(path: Path) -> None:
+    """Move what was published into its place, also for a publication that was interrupted."""
+    for file in names(path):
+        with suppress(FileNotFoundError):
+            (ready(path) / file.name).replace(file)
+    with suppress(FileNotFoundError):
+        ready(path).rmdir()
+
+
+def files(path: Path) -> tuple[Path, Path, Path]:
+    """Return where model, lock copy and contract are to be read: an interrupted publication counts."""
+    model, copy, contract = (
+        moved if (moved := ready(path) / file.name).exists() else file for file in names(path)
+    )
+    return model, copy, contract
+
+
 def plain(value: object) -> object:
     """Return what JSON can hold for a NumPy number or array, a path, or a dataclass."""
     if is_dataclass(value) and not isinstance(value, type):
@@ -110,23 +134,35 @@ def plain(value: object) -> object:
 
 
 def checksum(statement: Mapping[str, Any]) -> str:
-    """Return the sha256 of a statement without its own checksum: it finds an edit by hand, not an attacker."""
+    """Return the sha256 of a statement without its checksum: it finds an edit by hand, not an attacker."""
     predicate = {key: value for key, value in statement["predicate"].items() if key != "checksum"}
     text = json.dumps({**statement, "predicate": predicate}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def compose(model: Path, predicate: Mapping[str, object]) -> dict[str, Any]:
-    """Return the statement about the file `model`; raises ValueError where a number is not finite."""
+    """Return the statement about the file `model`; raises ValueError for what JSON cannot hold."""
     statement = {
         "_type": STATEMENT_TYPE,
         "subject": [{"name": model.name, "digest": {"sha256": digest(model)}}],
         "predicateType": PREDICATE_TYPE,
-        "predicate": {"created": created(), **predicate, "platform": machine()},
+        "predicate": {"created": created(), **predicate},
     }
-    statement = json.loads(json.dumps(statement, default=plain, allow_nan=False))
-    statement["predicate"]["checksum"] = checksum(statement)
-    return statement
+    try:
+        document: dict[str, Any] = json.loads(json.dumps(statement, default=plain, allow_nan=False))
+    except ValueError as error:
+        raise ValueError(
+            "a contract holds finite numbers only: look for nan in metrics, golden inputs and predictions"
+        ) from error
+    document["predicate"]["checksum"] = checksum(document)
+    return document
+
+
+def write(statement: Mapping[str, Any], path: Path) -> None:
+    """Write a statement for people and machines, complete or not at all."""
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_text(json.dumps(statement, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(path)
 
 
 def read(path: Path) -> Contract:
@@ -135,15 +171,23 @@ def read(path: Path) -> Contract:
     try:
         statement = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise ContractError(f"{path} is missing, so nobody knows what the model was trained in: {again}.") from None
-    except (OSError, ValueError) as error:
+        raise ContractError(
+            f"{path} is missing, so nobody knows what the model was trained in: {again}."
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
         raise ContractError(f"{path} is not readable JSON ({error}): {again}.") from None
-    kinds = tuple(statement.get(key) for key in ("_type", "predicateType")) if isinstance(statement, dict) else ()
+    kinds = (
+        tuple(statement.get(key) for key in ("_type", "predicateType")) if isinstance(statement, dict) else ()
+    )
     if kinds != (STATEMENT_TYPE, PREDICATE_TYPE):
         told = " and ".join(repr(kind) for kind in kinds) or "no statement"
-        raise ContractError(f"{path} is no contract that this code knows ({told}): update the template, or train again.")
+        raise ContractError(
+            f"{path} is no contract that this code knows ({told}): update the template, or train again."
+        )
     if wrong := malformed(statement):
-        raise ContractError(f"{path} has been edited or damaged ({', '.join(wrong)} missing or of another type): {again}.")
+        raise ContractError(
+            f"{path} has been edited or damaged ({', '.join(wrong)} missing or of another type): {again}."
+        )
     if statement["predicate"]["checksum"] != checksum(statement):
         raise ContractError(f"{path} has been edited: its checksum no longer fits; {again}.")
     return Contract(statement)
@@ -161,58 +205,16 @@ def malformed(statement: Mapping[str, Any]) -> list[str]:
     subject = statement.get("subject")
     first = subject[0] if isinstance(subject, list) and subject else None
     wrong = [] if holds(first, "digest.sha256", (str,)) else ["subject"]
-    return wrong + [name for name, types in FIELDS.items() if not holds(statement.get("predicate"), name, types)]
+    return wrong + [
+        name for name, types in FIELDS.items() if not holds(statement.get("predicate"), name, types)
+    ]
 
 
 def created() -> str:
-    """Return the time in UTC; SOURCE_DATE_EPOCH fixes it. https://reproducible-builds.org/docs/source-date-epoch/"""
+    """Return the time in UTC; SOURCE_DATE_EPOCH fixes it.
+
+    https://reproducible-builds.org/docs/source-date-epoch/
+    """
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     time = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def code(root: Path | None, manifest: str) -> dict[str, str | bool | None]:
-    """Return the commit of the repository at `root` and whether tracked files differ from it; None: unknown.
-
-    Untracked files do not make it dirty: data, notes and a lock not yet committed lie about in every folder.
-    """
-    # A manifest that git does not track: the folder lies in somebody else's repository, whose commit says nothing.
-    if root is None or git(root, "ls-files", "--error-unmatch", manifest) is None:
-        return {"commit": None, "dirty": None}
-    commit = git(root, "rev-parse", "--verify", "--quiet", "HEAD")
-    changes = git(root, "status", "--porcelain", "--untracked-files=no")
-    return {"commit": commit, "dirty": None if commit is None or changes is None else bool(changes)}
-
-
-def git(root: Path, *arguments: str) -> str | None:
-    """Return what git prints; None where it is missing or fails."""
-    environment = {key: value for key, value in os.environ.items() if key not in GIT_ENVIRONMENT}
-    try:
-        result = subprocess.run(  # noqa: S603 - constant arguments
-            ["git", "-C", str(root), *arguments],  # noqa: S607 - found on PATH, as the user's own git is
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment,
-        )
-    except OSError:
-        return None
-    return None if result.returncode else result.stdout.strip()
-
-
-def machine() -> dict[str, Any]:
-    """Return what the results' last bits can depend on beside the packages: told, never compared."""
-    # Asked only where the framework has loaded it: it lists libraries that are in memory already.
-    pools = sys.modules.get("threadpoolctl")
-    return {
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "libc": " ".join(platform.libc_ver()).strip(),
-        "implementation": platform.python_implementation(),
-        "cpus": os.cpu_count(),
-        "variables": {name: os.environ.get(name) for name in VARIABLES},
-        "pools": [
-            {key: pool.get(key) for key in ("internal_api", "version", "architecture", "num_threads")}
-            for pool in (pools.threadpool_info() if pools else ())
-        ],
-    }

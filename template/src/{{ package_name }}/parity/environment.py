@@ -1,0 +1,214 @@
+"""Checks the chain link by link, each against the one before it, in words that name what differs.
+
+    manifest -> lock -> environment -> image -> model
+
+In an image there is no manifest and no tool: the lock is the neutral one that the image's builder wrote.
+"""
+
+import platform
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+
+from . import distributions, drift, reader
+from . import lock as locks
+from .artifacts import same_version
+from .distributions import Distribution, installed
+from .drift import Finding
+from .lock import Lock, LockError
+
+REPAIRS = ("make sync", "make clean sync")  # the second does what the first does, and more
+
+
+class EnvironmentDriftError(RuntimeError):
+    """This environment is not what the lock says; the message names each difference and the repair."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link of the chain; ok is None where it was not checked."""
+
+    name: str
+    detail: str
+    ok: bool | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole chain; signature and packages are empty where no lock says what belongs here."""
+
+    links: tuple[Link, ...]
+    signature: str = ""
+    packages: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether no link is broken."""
+        return all(link.ok is not False for link in self.links)
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """Return what breaks the first broken link."""
+        broken = next((link.findings for link in self.links if link.ok is False), ())
+        return tuple(finding for finding in broken if not finding.warning)
+
+    @property
+    def repair(self) -> str:
+        """Return the one command that repairs the first broken link, "" where none is."""
+        asked = [finding.repair for finding in self.errors]
+        strongest = [command for command in REPAIRS if command in asked]
+        return next(iter([command for command in asked if command not in REPAIRS] or strongest[::-1]), "")
+
+
+@dataclass
+class _Chain:
+    """What the links are checked with, read once and only when a link asks."""
+
+    deep: bool
+    strict: bool
+    root: Path | None = field(default_factory=locks.find_root)
+
+    @cached_property
+    def lock(self) -> Lock:
+        return locks.load(locks.here_environment() if self.root else None)
+
+    @cached_property
+    def found(self) -> list[Distribution]:
+        return list(distributions.found())
+
+    @cached_property
+    def first(self) -> dict[str, Distribution]:
+        return {distribution.name: distribution for distribution in reversed(self.found)}
+
+    def link(self, name: str, held: str, findings: list[Finding]) -> Link:
+        """Return the link with what was found; in an image the repair is a new image."""
+        if self.root is None:
+            findings = [replace(finding, repair="make image") for finding in findings]
+        errors = sum(not finding.warning for finding in findings)
+        return Link(name, not errors, _count(errors, "difference") if errors else held, tuple(findings))
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _told(kind: str, sentence: str) -> Finding:
+    """Return the finding for a sentence whose last command is its repair."""
+    return Finding(kind, "", sentence, (re.findall(r"`([^`]+)`", sentence) or ["make lock"])[-1])
+
+
+def _manifest(chain: _Chain) -> Link:
+    if chain.root is None:
+        return Link("manifest", None, f"not in an image (sha256 {chain.lock.manifest_digest[:12]} when it was built)")
+    names = reader.MANIFESTS
+    return Link("manifest", @@True, f"{', '.join(names)} (sha256 {locks.digest(chain.root, names)[:12]})")
+
+
+def _lock(chain: _Chain) -> Link:
+    if chain.root is None:
+        return Link("lock", @@True, f"the production part of {chain.lock.source}: {len(chain.lock.packages)} packages")
+    findings = [_told("stale", sentence) for sentence in reader.stale(chain.root)]
+    origins = locks.noted_origins(chain.root)
+    findings += [_told("fault", sentence) for sentence in reader.faults(chain.root, origins)]
+    if not findings and (installed_from := locks.neutral_path()).exists():
+        findings += drift.edited(chain.lock, locks.read_neutral(installed_from))
+    held = f"{chain.lock.source} answers it: {_count(len(chain.lock.packages), 'package')}, each with its hashes"
+    return chain.link("lock", held, findings)
+
+
+def _environment(chain: _Chain) -> Link:
+    findings = [
+        *drift.interpreter(locks.pins()["python"], strict=chain.strict),
+        *drift.packages(chain.lock, chain.first, strict=chain.strict),
+        *drift.shadowed(chain.lock, chain.found),
+        *(drift.files(chain.lock, chain.first) if chain.deep else ()),
+    ]
+    count = sum(package.name in chain.first for package in chain.lock.packages)
+    every = ", every file as its wheel brought it" if chain.deep else ""
+    return chain.link("environment", f"Python {platform.python_version()}, {count} packages as locked{every}", findings)
+
+
+def _image(chain: _Chain) -> Link:
+    if chain.root is not None:
+        return Link("image", None, "not here (make image-verify)")
+    return Link("image", @@True, f"holds that and nothing else ({chain.lock.source} sha256 {chain.lock.digest[:12]})")
+
+
+def _model(chain: _Chain) -> Link:
+    ok, detail, reasons = import_module(".provenance", __package__).verify_link()
+    return replace(chain.link("model", detail, [_told("contract", reason) for reason in reasons]), ok=ok)
+
+
+LINKS: Mapping[str, Callable[[_Chain], Link]] = {
+    "manifest": _manifest,
+    "lock": _lock,
+    "environment": _environment,
+    "image": _image,
+    "model": _model,
+}
+
+
+def check(*, deep: bool = False, strict: bool = False, until: str = "model") -> Report:
+    """Check the chain up to the link `until` and return what was found; raises nothing.
+
+    `deep` compares every installed file with the hash that its wheel brought, `strict` turns warnings about the
+    interpreter's patch version and about pip into errors. After a broken link nothing is checked.
+    """
+    chain, links = _Chain(deep=deep, strict=strict), list[Link]()
+    for name in list(LINKS)[: list(LINKS).index(until) + 1]:
+        whole = all(link.ok is not False for link in links)
+        links.append(_guarded(name, chain) if whole else Link(name, None, "not checked"))
+    try:
+        packages = runtime_versions(chain.lock, chain.first)
+    except LockError:
+        return Report(tuple(links))
+    return Report(tuple(links), locks.signature(packages, python_minor()), packages)
+
+
+def _guarded(name: str, chain: _Chain) -> Link:
+    try:
+        return LINKS[name](chain)
+    except LockError as error:
+        return Link(name, @@False, "cannot be read", (_told("fault", str(error)),))
+
+
+def python_minor() -> str:
+    """Return X.Y of this interpreter."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def runtime_versions(lock: Lock | None = None, present: Mapping[str, Distribution] | None = None) -> dict[str, str]:
+    """Return name -> version of the runtime closure for the platform that serves: what the signature is made of.
+
+    What applies here counts as it is installed; what only that platform has, as it is locked. Where a fork of the
+    lock chooses another version there, the right version here stands for the right one there. So a Mac and the
+    image agree. Raises LockError.
+    """
+    lock = lock or locks.load(locks.here_environment())
+    present = installed() if present is None else present
+    versions = {}
+    for name, target in lock.target.items():
+        here = lock.runtime.get(name)
+        if here is None or (name in present and same_version(here.version, present[name].version)):
+            versions[name] = target
+        elif name in present:
+            versions[name] = present[name].version
+    return versions
+
+
+def generate_env_signature() -> str:
+    """Return `sha256:…`, equal wherever the same versions are installed for the runtime; raises LockError."""
+    return locks.signature(runtime_versions(), python_minor())
+
+
+def validate_environment(*, deep: bool = False) -> None:
+    """Raise EnvironmentDriftError, naming every difference, where this environment is not the locked one."""
+    report = check(deep=deep, until="image")
+    if not report.ok:
+        words = " ".join(finding.message for finding in report.errors)
+        raise EnvironmentDriftError(f"Environment drift detected! {words} Run `{report.repair}`.")

@@ -1,0 +1,243 @@
+"""The lock in one form, whatever tool made it: which packages, which versions, which hashes, for whom.
+
+In development it is read from the tool's own lock. An image holds no manifest and no tool: there it is read from
+the neutral form, parity-lock.json, that the image's builder wrote into the environment.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+NEUTRAL = "parity-lock.json"
+NEUTRAL_VERSION = 1
+ORIGINS = ".tools/origins.txt"
+
+
+class LockError(RuntimeError):
+    """The lock is missing or cannot be read; the message is one sentence that names the repair."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedPackage:
+    """One package of the lock, as it applies to one platform and one Python."""
+
+    name: str  # canonical
+    version: str  # "" where the lock records none: code of this repository, installed from its folder
+    hashes: frozenset[str]  # hex sha256 of every artifact: wheels of all platforms and the source
+    groups: frozenset[str]  # of "main" and "dev", those that reach it; none: allowed and not demanded
+    direct: bool  # the manifest names it itself
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """All packages that apply to one platform and one Python, and where they were read."""
+
+    packages: tuple[LockedPackage, ...]
+    source: str  # the file that the dependency tool wrote
+    digest: str  # hex sha256 of its bytes
+    manifest_digest: str
+    project: str = ""  # canonical name of the project itself, which is in no lock
+    target: Mapping[str, str] = field(default_factory=dict)  # name -> version, for the platform that serves
+
+    @property
+    def runtime(self) -> dict[str, LockedPackage]:
+        """Return the packages that the project needs to run, by name."""
+        return {package.name: package for package in self.packages if "main" in package.groups}
+
+
+def canonical(name: str) -> str:
+    """Return a distribution's name in its one spelling.
+
+    https://packaging.python.org/en/latest/specifications/name-normalization/
+    """
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+# The reader makes LockedPackages, so it can only be imported once they are defined.
+from . import reader, toml  # noqa: E402
+
+
+@cache
+def pins() -> dict[str, Any]:
+    """Return what the template pinned: interpreter, dependency tool and the platform that serves."""
+    return tomllib.loads(Path(__file__).with_name("pins.toml").read_text(encoding="utf-8"))
+
+
+def find_root() -> Path | None:
+    """Return the repository that this package stands in, None where it is installed in an image."""
+    above = Path(__file__).absolute().parents
+    return above[3] if any((above[3] / name).is_file() for name in reader.MANIFESTS) else None
+
+
+def target_environment() -> dict[str, str]:
+    """Return the marker environment of the image, the same on every machine that asks.
+
+    https://packaging.python.org/en/latest/specifications/dependency-specifiers/#environment-markers
+    """
+    python = pins()["python"]
+    versions = {
+        "python_version": python["version"],
+        "python_full_version": python["patch"],
+        "implementation_version": python["patch"],
+    }
+    # Nothing should depend on the machine's kernel; empty, such a marker is the same everywhere.
+    return {"platform_release": "", "platform_version": "", **pins()["target"], **versions}
+
+
+def here_environment() -> dict[str, str]:
+    """Return the marker environment of the interpreter that runs this, as packaging.markers has it.
+
+    It is not asked there because importing it takes longer than all the rest of `verify`.
+    """
+    own = sys.implementation
+    release = own.version.releaselevel[0] + str(own.version.serial)
+    return {
+        "implementation_name": own.name,
+        "implementation_version": ".".join(map(str, own.version[:3])) + ("" if release == "f0" else release),
+        "os_name": os.name,
+        "platform_machine": platform.machine(),
+        "platform_python_implementation": platform.python_implementation(),
+        "platform_release": platform.release(),
+        "platform_system": platform.system(),
+        "platform_version": platform.version(),
+        "python_full_version": platform.python_version(),
+        "python_version": ".".join(platform.python_version_tuple()[:2]),
+        "sys_platform": sys.platform,
+    }
+
+
+def noted_origins(root: Path) -> frozenset[str] | None:
+    """Return the origins (scheme://host) that `make lock` noted, None where it noted none yet."""
+    try:
+        lines = (root / ORIGINS).read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        return None
+    return frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+
+
+def digest(root: Path, names: Iterable[str]) -> str:
+    """Return the hex sha256 of these files; of one file it is what `sha256sum` prints.
+
+    Raises LockError where one is missing.
+    """
+    contents = []
+    for name in names:
+        try:
+            contents.append((root / name).read_bytes())
+        except FileNotFoundError:
+            repair = "make lock" if name in reader.LOCKS else f"git checkout -- {name}"
+            raise LockError(f"{name} is missing: run `{repair}`.") from None
+    # A byte that no text file holds keeps a line from moving between two files unnoticed.
+    return hashlib.sha256(b"\0".join(contents)).hexdigest()
+
+
+def project_name(root: Path) -> str:
+    """Return the canonical name of the project, "" where pyproject.toml has none."""
+    try:
+        return canonical(str(toml.read(root, "pyproject.toml").get("project", {}).get("name", "")))
+    except LockError:
+        return ""
+
+
+def load(environment: Mapping[str, str] | None = None) -> Lock:
+    """Return the lock as it applies to a marker environment (None: the platform that serves).
+
+    An image was made for one environment, which is the answer there whatever is asked.
+    Raises LockError where there is no lock, or one that cannot be read.
+    """
+    root = find_root()
+    return read_neutral(neutral_path()) if root is None else load_native(root, environment)
+
+
+def load_native(root: Path, environment: Mapping[str, str] | None = None) -> Lock:
+    """Return the lock of the repository `root`, from the files of its dependency tool; as `load`."""
+    target = tuple(reader.locked(root, target_environment()))
+    return Lock(
+        packages=tuple(reader.locked(root, environment)) if environment else target,
+        source=", ".join(reader.LOCKS),
+        digest=digest(root, reader.LOCKS),
+        manifest_digest=digest(root, reader.MANIFESTS),
+        project=project_name(root),
+        target={package.name: package.version for package in target if "main" in package.groups},
+    )
+
+
+def neutral_path() -> Path:
+    """Return where an environment keeps the lock that it was installed from."""
+    return Path(sys.prefix, NEUTRAL)
+
+
+def write_neutral(lock: Lock, path: Path, groups: Iterable[str] | None = None) -> None:
+    """Write the packages that one of `groups` reaches (None: all) in the neutral form; atomic."""
+    wanted = None if groups is None else frozenset(groups)
+    packages = [p for p in lock.packages if wanted is None or p.groups & wanted]
+    python = pins()["python"]["version"]
+    document = {
+        "version": NEUTRAL_VERSION,
+        "source": lock.source,
+        "digest": lock.digest,
+        "manifest_digest": lock.manifest_digest,
+        "project": lock.project,
+        "python": python,
+        "signature": signature(lock.target, python),
+        "target": dict(sorted(lock.target.items())),
+        "packages": [
+            {
+                "name": package.name,
+                "version": package.version,
+                "hashes": sorted(package.hashes),
+                "groups": sorted(package.groups if wanted is None else package.groups & wanted),
+                "direct": package.direct,
+            }
+            for package in sorted(packages, key=lambda package: package.name)
+        ],
+    }
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def read_neutral(path: Path) -> Lock:
+    """Return the lock from its neutral form; raises LockError where it is missing or something else."""
+    try:
+        document = json.loads(path.read_bytes())
+        if document["version"] != NEUTRAL_VERSION:
+            raise LockError(f"{path} has a version that this code does not know: run `make clean sync`.")
+        return Lock(
+            packages=tuple(_package(entry) for entry in document["packages"]),
+            source=document["source"],
+            digest=document["digest"],
+            manifest_digest=document["manifest_digest"],
+            project=document["project"],
+            target=dict(document["target"]),
+        )
+    except FileNotFoundError:
+        raise LockError(f"{path} is missing, so nothing says what belongs here: rebuild with `make image`.") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise LockError(
+            f"{path} is not the neutral form of a lock: run `make clean sync`, or rebuild the image."
+        ) from None
+
+
+def _package(entry: Mapping[str, Any]) -> LockedPackage:
+    hashes, groups = frozenset(entry["hashes"]), frozenset(entry["groups"])
+    return LockedPackage(entry["name"], entry["version"], hashes, groups, direct=entry["direct"])
+
+
+def signature(versions: Mapping[str, str], python: str) -> str:
+    """Return `sha256:…` over canonical names with versions and Python X.Y, whatever their order.
+
+    Names and versions stand apart in JSON: joined as text, a==1 with 1b==2 would equal a==11 with b==2.
+    """
+    document = {"python": python, "packages": dict(versions)}
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

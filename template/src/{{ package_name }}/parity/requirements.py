@@ -1,0 +1,110 @@
+"""Compares what a manifest asks for with what a lock was made for: requirements by meaning, not by spelling.
+
+A tool rewrites what it records: it sorts specifiers, drops what requires-python implies, normalizes names.
+https://packaging.python.org/en/latest/specifications/dependency-specifiers/
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import markers
+from .lock import canonical
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+Groups = Mapping[str, Sequence[str]]
+ANYWHERE = "===anywhere"  # stands for the specifier where a source (git, URL, folder) takes its place
+
+
+def expand(groups: Mapping[str, Sequence[Any]], name: str, seen: tuple[str, ...] = ()) -> list[str]:
+    """Return the lines of a dependency group with those of the groups that it includes.
+
+    Raises ValueError where it includes itself or one that does not exist.
+    https://packaging.python.org/en/latest/specifications/dependency-groups/
+    """
+    found = {canonical(key): lines for key, lines in groups.items()}
+    wanted = canonical(name)
+    if wanted in seen:
+        raise ValueError(f"dependency group {name} includes itself")
+    if wanted not in found:
+        raise ValueError(f"dependency group {name} does not exist")
+    lines: list[str] = []
+    for item in found[wanted]:
+        included = item["include-group"] if isinstance(item, dict) else None
+        lines += [item] if included is None else expand(groups, included, (*seen, wanted))
+    return lines
+
+
+def for_extra(line: str, extra: str) -> str:
+    """Return the requirement as one of the project's extra: installed only where that is asked for."""
+    requirement, _, marker = (part.strip() for part in line.partition(";"))
+    condition = f"extra == '{canonical(extra)}'"
+    return f"{requirement} ; " + (f"({marker}) and {condition}" if marker else condition)
+
+
+def differences(wanted: Groups, recorded: Groups, manifest: str, lock: str) -> Iterator[str]:
+    """Yield one sentence for each requirement that differs, with its repair.
+
+    Raises ValueError where a line of the manifest is no requirement.
+    """
+    for group in sorted({*wanted, *recorded}):
+        asked, known = _apart(wanted.get(group, ()), recorded.get(group, ()))
+        where = f" in group {group}" if group else ""
+        for item in asked:
+            before = next((other for other in known if _name(other) == _name(item)), None)
+            known = [other for other in known if other is not before]
+            state = "does not know it" if before is None else f"was made for {_shown(before)}"
+            yield f"{manifest} asks for {_shown(item)}{where} and {lock} {state}: run `make lock`."
+        for item in known:
+            yield f"{manifest} no longer asks for {_shown(item)}{where}, as {lock} does: run `make lock`."
+
+
+def _apart(wanted: Iterable[str], recorded: Iterable[str]) -> tuple[list["Requirement"], list["Requirement"]]:
+    """Return what only one side has; what is spelled alike is not even parsed."""
+    ours, theirs = ({"".join(line.split()): line for line in lines} for lines in (wanted, recorded))
+    asked = [_parsed(ours[key]) for key in sorted(ours.keys() - theirs.keys())]
+    known = [_parsed(theirs[key]) for key in sorted(theirs.keys() - ours.keys())]
+    added = [item for item in asked if not any(_same(item, _parsed(line)) for line in theirs.values())]
+    removed = [item for item in known if not any(_same(item, _parsed(line)) for line in ours.values())]
+    return added, removed
+
+
+def _parsed(line: str) -> "Requirement":
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - slow to import
+
+    try:
+        return Requirement(line)
+    except InvalidRequirement as error:
+        raise ValueError(str(error).splitlines()[0]) from None
+
+
+def _name(requirement: "Requirement") -> str:
+    return canonical(requirement.name)
+
+
+def _shown(requirement: "Requirement") -> str:
+    return str(requirement).replace(ANYWHERE, "")
+
+
+def _same(one: "Requirement", other: "Requirement") -> bool:
+    # A lock that names a source instead of a version says nothing about the specifier.
+    elsewhere = any(r.url or str(r.specifier) == ANYWHERE for r in (one, other))
+    return (
+        _name(one) == _name(other)
+        and {*map(canonical, one.extras)} == {*map(canonical, other.extras)}
+        and (elsewhere or one.specifier == other.specifier)
+        and markers.same(str(one.marker or ""), str(other.marker or ""))
+    )
+
+
+def same_pythons(one: str, other: str) -> bool:
+    """Tell whether two version specifiers of Python admit the same releases from 3.0 on."""
+    if one.replace(" ", "") == other.replace(" ", ""):
+        return True
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - slow to import
+
+    first, second = SpecifierSet(one), SpecifierSet(other)
+    releases = [f"3.{minor}.{patch}" for minor in range(30) for patch in (0, 1, 5, 15, 40)]
+    bounds = {specifier.version for specifier in (*first, *second) if "*" not in specifier.version}
+    return all(first.contains(v) == second.contains(v) for v in [*releases, *bounds, "4.0.0"])

@@ -1,0 +1,625 @@
+"""The contract: what is recorded, what is refused before loading, and what a crash leaves behind."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import create_model
+from standing.parity import environment, lock, materials, provenance, statement
+from standing.parity.provenance import DataRecord, ModelRefused
+from standing.parity.provenance_commands import run_contract
+
+PACKAGES = (
+    "annotated-types",
+    "packaging",
+    "pydantic",
+    "pydantic-core",
+    "typing-extensions",
+    "typing-inspection",
+)
+ROWS = [[0.0], [1.0], [2.5]]
+Line = dict[str, float]
+
+
+def save(model: Line, path: Path) -> None:
+    path.write_text(json.dumps(model), encoding="utf-8")
+
+
+def load(path: Path) -> Line:
+    model: Line = json.loads(path.read_text(encoding="utf-8"))
+    return model
+
+
+def predict(model: Line, rows: Sequence[Sequence[float]]) -> list[float]:
+    return [model["slope"] * row[0] + 1 for row in rows]
+
+
+def never(path: Path) -> Line:
+    raise AssertionError(f"{path} was loaded")
+
+
+def record(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return the arguments of a publication."""
+    return {
+        "save": save,
+        "load": load,
+        "predict": predict,
+        "data": DataRecord("points on a line", "ab" * 32),
+        "seed": {"seed": 42, "level": "strict"},
+        "metrics": {"accuracy": 0.5},
+        "parameters": {"slope": 2},
+        "golden_inputs": ROWS,
+        "framework": ("pydantic",),
+        **changes,
+    }
+
+
+def here(names: Sequence[str] = PACKAGES) -> lock.Lock:
+    """Return a lock that says of these packages what is installed."""
+    versions = {name: version(name) for name in names}
+    packages = tuple(
+        lock.LockedPackage(name, number, frozenset({"00"}), frozenset({"main"}), direct=True)
+        for name, number in versions.items()
+    )
+    return lock.Lock(packages, "uv.lock", "11" * 32, "22" * 32, target=versions)
+
+
+@pytest.fixture(autouse=True)
+def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in an image whose neutral lock is true; return that lock's path."""
+    path = tmp_path / "parity-lock.json"
+    lock.write_neutral(here(), path)
+    monkeypatch.setattr(lock, "neutral_path", lambda: path)
+    monkeypatch.setattr(lock, "find_root", lambda: None)
+    for name in ("MODEL_PATH", "APP_ENV", "SOURCE_DATE_EPOCH"):
+        monkeypatch.delenv(name, raising=False)
+    return path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Return the path of a model that was published."""
+    path = tmp_path / "models" / "champion.joblib"
+    provenance.publish({"slope": 2.0}, path, **record())
+    return path
+
+
+def contract_of(model: Path) -> Path:
+    return model.with_name(f"{model.name}.contract.json")
+
+
+def trained_with(model: Path, changes: Mapping[str, object]) -> None:
+    """Let the contract say, with a checksum that fits, that the training saw something else."""
+    document = json.loads(contract_of(model).read_text(encoding="utf-8"))
+    for field, value in changes.items():
+        *above, last = field.split(".")
+        statement.find(document["predicate"], ".".join(above))[last] = value
+    document["predicate"]["checksum"] = statement.checksum(document)
+    statement.write(document, contract_of(model))
+
+
+def refused(model: Path, policy: str = "strict") -> tuple[str, ...]:
+    """Return the reasons for which a model is refused before it is loaded."""
+    with pytest.raises(ModelRefused) as caught:
+        provenance.load_model(model, load=never, predict=predict, policy=policy)
+    assert list(caught.value.reasons) == provenance.check_contract(model, policy)
+    assert all(reason.endswith(".") and "\n" not in reason for reason in caught.value.reasons)
+    return caught.value.reasons
+
+
+# What is recorded
+
+
+def test_a_contract_is_an_in_toto_statement_about_the_file(model: Path) -> None:
+    document = json.loads(contract_of(model).read_text(encoding="utf-8"))
+    assert document["_type"] == "https://in-toto.io/Statement/v1"
+    assert document["subject"] == [{"name": model.name, "digest": {"sha256": statement.digest(model)}}]
+
+
+def test_a_contract_says_what_the_model_was_made_of(model: Path, image: Path) -> None:
+    contract = provenance.read_contract(model)
+    assert contract.at("data") == {"name": "points on a line", "digest": {"sha256": "ab" * 32}}
+    assert contract.at("lock") == {"name": image.name, "digest": {"sha256": statement.digest(image)}}
+    assert contract.at("environment.packages") == {name: version(name) for name in PACKAGES}
+    assert contract.at("environment.signature") == environment.generate_env_signature()
+    assert contract.at("seed") == {"seed": 42, "level": "strict"}
+    assert contract.at("template") == "v0.0.0"
+    assert contract.metrics == {"accuracy": 0.5}
+
+
+def test_the_lock_is_copied_beside_the_model(model: Path, image: Path) -> None:
+    assert model.with_name("champion.joblib.lock").read_bytes() == image.read_bytes()
+
+
+def test_a_lock_of_two_files_is_one_copy_with_the_locks_own_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("requirements.txt", "requirements-dev.txt")
+    for name in names:
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    monkeypatch.setattr(lock, "find_root", lambda: tmp_path)
+    monkeypatch.setattr(lock.reader, "LOCKS", names)
+    assert materials.copy_lock(tmp_path / "copy") == "requirements.txt, requirements-dev.txt"
+    assert statement.digest(tmp_path / "copy") == lock.digest(tmp_path, names)
+
+
+def test_the_frameworks_closure_is_what_its_distribution_requires(model: Path) -> None:
+    needed = provenance.read_contract(model).at("environment.modelPackages")
+    assert needed == sorted(set(PACKAGES) - {"packaging"})
+
+
+def test_without_a_framework_the_models_class_names_it(tmp_path: Path) -> None:
+    assert materials.distributions_of(create_model("Anything")()) == {"pydantic"}
+    contract = provenance.publish({"slope": 2.0}, tmp_path / "m", **record(framework=()))
+    assert contract.at("environment.modelPackages") == sorted(
+        PACKAGES
+    )  # a dict comes from nowhere: all count
+
+
+def test_golden_predictions_are_those_of_the_saved_file(tmp_path: Path) -> None:
+    def save_rounded(model: Line, path: Path) -> None:
+        save({"slope": round(model["slope"], 1)}, path)
+
+    contract = provenance.publish({"slope": 2.04}, tmp_path / "m", **record(save=save_rounded))
+    assert contract.at("golden.outputs") == predict({"slope": 2.0}, ROWS)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"metrics": {"accuracy": math.nan}},
+        {"golden_inputs": [[math.inf]]},
+        {"predict": lambda _model, rows: [math.nan for _ in rows]},
+    ],
+)
+def test_what_is_not_a_number_is_not_recorded(model: Path, changes: dict[str, Any]) -> None:
+    before = contract_of(model).read_bytes()
+    with pytest.raises(ValueError, match="finite"):
+        provenance.publish({"slope": 3.0}, model, **record(**changes))
+    assert contract_of(model).read_bytes() == before
+    assert load(model) == {"slope": 2.0}
+
+
+def test_source_date_epoch_fixes_the_only_clock(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    provenance.publish({"slope": 2.0}, model, **record())
+    first = contract_of(model).read_bytes()
+    assert provenance.read_contract(model).at("created") == "1970-01-01T00:00:00Z"
+    provenance.publish({"slope": 2.0}, model, **record())
+    assert contract_of(model).read_bytes() == first
+
+
+def git(folder: Path, *arguments: str) -> None:
+    person = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    subprocess.run(
+        ["git", "-C", str(folder), *person, *arguments], check=True, capture_output=True, env=plain
+    )
+
+
+def test_a_commit_is_dirty_when_a_tracked_file_differs(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("one", encoding="utf-8")
+    assert materials.code(tmp_path, "pyproject.toml") == {"commit": None, "dirty": None}
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "pyproject.toml")
+    assert materials.code(tmp_path, "pyproject.toml") == {"commit": None, "dirty": None}
+    git(tmp_path, "commit", "--quiet", "--message", "First")
+    (tmp_path / "notes.txt").touch()
+    found = materials.code(tmp_path, "pyproject.toml")
+    assert found["dirty"] is False
+    assert len(str(found["commit"])) == 40
+    (tmp_path / "pyproject.toml").write_text("two", encoding="utf-8")
+    assert materials.code(tmp_path, "pyproject.toml") == {**found, "dirty": True}
+
+
+def test_a_folder_in_a_strangers_repository_has_no_commit(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "theirs").touch()
+    git(tmp_path, "add", "theirs")
+    git(tmp_path, "commit", "--quiet", "--message", "Theirs")
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "pyproject.toml").touch()
+    assert materials.code(tmp_path / "ours", "pyproject.toml") == {"commit": None, "dirty": None}
+
+
+def test_a_git_hook_does_not_lead_to_its_own_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
+    test_a_commit_is_dirty_when_a_tracked_file_differs(tmp_path)
+
+
+# What is refused
+
+
+def test_a_model_whose_contract_holds_is_loaded(model: Path) -> None:
+    loaded, contract = provenance.load_model(model, load=load, predict=predict)
+    assert loaded == {"slope": 2.0}
+    assert contract.overrides == ()
+    assert contract.sha256 == statement.digest(model)
+
+
+def test_a_trio_may_be_copied_under_another_name(model: Path) -> None:
+    for file in statement.names(model):
+        file.rename(file.with_name(file.name.replace("champion", "previous")))
+    provenance.load_model(model.with_name("previous.joblib"), load=load, predict=predict)
+
+
+def truncate(model: Path) -> None:
+    model.write_bytes(model.read_bytes()[:-1])
+
+
+def swap(model: Path) -> None:
+    provenance.publish({"slope": 3.0}, model.with_name("other"), **record())
+    model.write_bytes(model.with_name("other").read_bytes())
+
+
+def replace_text(old: str, new: str) -> Callable[[Path], None]:
+    def edit(model: Path) -> None:
+        text = contract_of(model).read_text(encoding="utf-8")
+        assert old in text
+        contract_of(model).write_text(text.replace(old, new), encoding="utf-8")
+
+    return edit
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "truncated": (truncate, "champion.joblib is truncated (13 of 14 bytes)"),
+    "swapped": (swap, "champion.joblib is another file than its contract's"),
+    "missing model": (Path.unlink, "champion.joblib is missing: train it (`make train`)"),
+    "missing contract": (lambda m: contract_of(m).unlink(), "contract.json is missing"),
+    "no JSON": (replace_text("{", "["), "is not readable JSON"),
+    "not text": (lambda m: contract_of(m).write_bytes(b"\xff\xfe\x00"), "is not readable JSON"),
+    "nested": (lambda m: contract_of(m).write_text("[" * 100_000), "is not readable JSON"),
+    "a list": (lambda m: contract_of(m).write_text("[]"), "is no contract that this code knows"),
+    "unknown type": (
+        replace_text("model-contract/v1", "model-contract/v9"),
+        "no contract that this code knows",
+    ),
+    "field removed": (
+        replace_text('"packages"', '"bundles"'),
+        "(environment.packages missing or of another type)",
+    ),
+    "no subject": (replace_text('"subject"', '"topic"'), "(subject missing or of another type)"),
+    "one figure edited": (replace_text("0.5", "0.9"), "its checksum no longer fits"),
+    "altered lock": (
+        lambda m: m.with_name(f"{m.name}.lock").write_text("x"),
+        "champion.joblib.lock was altered",
+    ),
+    "missing lock": (lambda m: m.with_name(f"{m.name}.lock").unlink(), "champion.joblib.lock is missing"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_refused_in_one_sentence_before_loading(model: Path, damage: str) -> None:
+    act, sentence = DAMAGES[damage]
+    act(model)
+    (reason,) = refused(model)
+    assert sentence in reason
+
+
+def test_all_reasons_come_together(model: Path) -> None:
+    packages = {f"environment.packages.{name}": "0.1" for name in ("packaging", "pydantic")}
+    trained_with(model, {"environment.python": "3.9.2", **packages})
+    truncate(model)
+    model.with_name("champion.joblib.lock").unlink()
+    reasons = refused(model)
+    starts = [
+        "champion.joblib is truncated",
+        "champion.joblib.lock is missing",
+        "Python is",
+        "pydantic is",
+        "packaging",
+    ]
+    assert [reason.startswith(start) for reason, start in zip(reasons, starts, strict=True)] == [True] * 5
+    assert f"pydantic is {version('pydantic')} here and was 0.1 in training" in reasons[3]
+
+
+def test_a_package_that_the_training_had_not_is_a_difference(model: Path) -> None:
+    document = provenance.read_contract(model).at("environment.packages")
+    trained_with(model, {"environment.packages": {k: v for k, v in document.items() if k != "packaging"}})
+    (reason,) = refused(model)
+    assert f"packaging is {version('packaging')} here and was absent in training" in reason
+
+
+def test_a_package_that_is_not_here_is_a_difference(model: Path) -> None:
+    trained_with(model, {"environment.packages.narwhals": "2.28.0"})
+    (reason,) = refused(model)
+    assert "narwhals is absent here and was 2.28.0 in training" in reason
+
+
+def test_another_patch_of_python_is_none(model: Path) -> None:
+    trained_with(model, {"environment.python": f"{environment.python_minor()}.99"})
+    assert provenance.check_contract(model) == []
+
+
+def test_a_lock_that_is_missing_is_a_reason(model: Path, image: Path) -> None:
+    image.unlink()
+    (reason,) = refused(model)
+    assert str(image) in reason
+
+
+# Policies
+
+
+@pytest.mark.parametrize(
+    ("policy", "minded"),
+    [
+        ("strict", {"Python", "pydantic", "packaging", "champion.joblib.lock"}),
+        ("model", {"pydantic"}),
+        ("digest", set()),
+    ],
+)
+def test_a_policy_refuses_what_it_minds_and_tells_the_rest(
+    model: Path, policy: str, minded: set[str]
+) -> None:
+    everything = {"Python", "pydantic", "packaging", "champion.joblib.lock"}
+    packages = {f"environment.packages.{name}": "0.1" for name in ("packaging", "pydantic")}
+    trained_with(model, {"environment.python": "3.9.2", **packages})
+    model.with_name("champion.joblib.lock").unlink()
+    if minded:
+        assert {reason.split()[0] for reason in refused(model, policy)} == minded
+        for name in minded & {"pydantic", "packaging"}:
+            trained_with(model, {f"environment.packages.{name}": version(name)})
+    if policy != "strict":
+        _, contract = provenance.load_model(model, load=load, predict=predict, policy=policy)
+        assert {override.split()[0] for override in contract.overrides} == everything - minded
+
+
+def test_no_policy_takes_other_bytes(model: Path) -> None:
+    swap(model)
+    assert len(refused(model, "digest")) == 1
+
+
+def test_an_unknown_policy_is_refused(model: Path) -> None:
+    with pytest.raises(ValueError, match="choose one of strict, model, digest"):
+        provenance.load_model(model, load=never, predict=predict, policy="none")
+
+
+# Golden predictions
+
+
+@pytest.mark.parametrize("policy", materials.POLICIES)
+def test_a_slightly_perturbed_model_fails_its_golden_predictions(model: Path, policy: str) -> None:
+    def perturbed(path: Path) -> Line:
+        return {"slope": load(path)["slope"] * (1 + 1e-7)}
+
+    with pytest.raises(ModelRefused) as caught:
+        provenance.load_model(model, load=perturbed, predict=predict, policy=policy)
+    (reason,) = caught.value.reasons
+    assert reason.startswith("2 of 3 golden predictions differ by more than 1e-09, as 6.0000005")
+
+
+def test_another_machines_last_bits_pass(model: Path) -> None:
+    def noisy(line: Line, rows: Sequence[Sequence[float]]) -> list[float]:
+        return [value * (1 + 7.5e-12) for value in predict(line, rows)]
+
+    provenance.load_model(model, load=load, predict=noisy)
+
+
+def test_a_tolerance_of_ones_own_is_recorded_and_used(tmp_path: Path) -> None:
+    provenance.publish({"slope": 2.0}, tmp_path / "m", **record(tolerance=1e-4))
+    provenance.load_model(tmp_path / "m", load=lambda _path: {"slope": 2.0001}, predict=predict)
+    with pytest.raises(ModelRefused):
+        provenance.load_model(tmp_path / "m", load=lambda _path: {"slope": 2.01}, predict=predict)
+
+
+def test_nan_and_another_count_fail(model: Path) -> None:
+    for answer in ([math.nan, 3.0, 6.0], [1.0, 3.0]):
+        with pytest.raises(ModelRefused, match="golden predictions"):
+            provenance.load_model(model, load=load, predict=lambda _model, _rows, answer=answer: answer)
+
+
+def test_code_that_cannot_use_the_file_is_a_reason(model: Path) -> None:
+    def fails(_path: Path) -> Line:
+        raise ModuleNotFoundError("No module named '_loss'")
+
+    with pytest.raises(ModelRefused, match=r"this code cannot use it .*_loss"):
+        provenance.load_model(model, load=fails, predict=predict)
+
+
+# A crash in between
+
+PUBLISH = """\
+    import json, os, sys
+    from pathlib import Path
+    from standing.parity import lock, provenance
+    path, neutral, fatal = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    lock.neutral_path, lock.find_root = (lambda: neutral), (lambda: None)
+    renames = 0
+    def watch(event, arguments):
+        global renames
+        if event == "os.rename":
+            renames += 1
+            if renames == fatal:
+                os._exit(9)
+    sys.addaudithook(watch)
+    provenance.publish(
+        {"slope": 3.0}, path, save=lambda m, p: p.write_text(json.dumps(m)),
+        load=lambda p: json.loads(p.read_text()), predict=lambda m, rows: [m["slope"] * r[0] + 1 for r in rows],
+        data=provenance.DataRecord("other", "00" * 32),
+        seed={}, metrics={}, parameters={}, golden_inputs=[[1.0]],
+    )
+"""
+
+
+def publish_and_die(model: Path, image: Path, fatal: int) -> int:
+    """Publish slope 3 in a process that ends, without any cleaning up, before its rename number `fatal`."""
+    command = [sys.executable, "-c", textwrap.dedent(PUBLISH), str(model), str(image), str(fatal)]
+    folder = Path(str(sys.modules["standing"].__file__)).parent.parent
+    return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(folder)}, check=False).returncode
+
+
+def test_a_crash_leaves_the_old_three_or_the_new_three(model: Path, image: Path) -> None:
+    def state() -> tuple[float, str]:
+        loaded, contract = provenance.load_model(model, load=load, predict=predict)
+        return loaded["slope"], contract.at("data.name")
+
+    seen = []
+    for fatal in range(1, 20):
+        provenance.publish({"slope": 2.0}, model, **record())
+        code = publish_and_die(model, image, fatal)
+        seen.append(state())
+        if code == 0:
+            break
+        assert code == 9
+    old, new = (2.0, "points on a line"), (3.0, "other")
+    # From the rename of the folder on it is the new one, also between the moves of its three files.
+    switch = seen.index(new)
+    assert seen == [old] * switch + [new] * (len(seen) - switch)
+    assert switch >= 2
+    assert len(seen) - switch == 4
+    assert {path.name for path in model.parent.iterdir() if path.name.startswith("champion")} == {
+        file.name for file in statement.names(model)
+    }
+    assert not statement.ready(model).exists()
+
+
+def test_a_failing_save_leaves_nothing_behind(model: Path) -> None:
+    def fails(_model: Line, path: Path) -> None:
+        path.write_text("half", encoding="utf-8")
+        raise OSError("disk full")
+
+    before = {path: path.read_bytes() for path in model.parent.iterdir()}
+    with pytest.raises(OSError, match="disk full"):
+        provenance.publish({"slope": 3.0}, model, **record(save=fails))
+    assert {path: path.read_bytes() for path in model.parent.iterdir()} == before
+
+
+# Verify and the command
+
+
+@pytest.mark.parametrize(
+    ("variables", "file", "text", "expected"),
+    [
+        ({}, ".env", None, "models/champion.joblib"),
+        ({}, ".env", "API_KEY=x\nMODEL_PATH=a.joblib # mine\n", "a.joblib"),
+        ({}, ".env", 'export MODEL_PATH = "b c.joblib"\n', "b c.joblib"),
+        ({}, ".env", "# MODEL_PATH=no\nMODEL_PATH=\n", "models/champion.joblib"),
+        ({"MODEL_PATH": "real.joblib"}, ".env", "MODEL_PATH=a.joblib\n", "real.joblib"),
+        ({"MODEL_PATH": ""}, ".env", "model_path=a.joblib\n", "a.joblib"),
+        ({"APP_ENV": "prod"}, ".env.prod", "MODEL_PATH=/srv/m\n", "/srv/m"),
+        ({"APP_ENV": "prod"}, ".env", "MODEL_PATH=/srv/m\n", "models/champion.joblib"),
+    ],
+)
+def test_verify_finds_the_model_as_the_settings_do(  # noqa: PLR0913, PLR0917
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    file: str,
+    text: str | None,
+    expected: str,
+) -> None:
+    monkeypatch.setattr(lock, "find_root", lambda: tmp_path)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    if text is not None:
+        (tmp_path / file).write_text(text, encoding="utf-8")
+    assert provenance.model_path() == tmp_path / expected
+
+
+def test_verify_breaks_on_no_model_only_when_something_of_it_is_there(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_PATH", str(model))
+    ok, detail, reasons = provenance.verify_link()
+    assert (ok, reasons) == (True, [])
+    assert statement.digest(model)[:12] in detail
+    model.unlink()
+    assert provenance.verify_link()[0] is False
+    monkeypatch.setenv("MODEL_PATH", str(model.with_name("none")))
+    assert provenance.verify_link()[::2] == (True, [])
+
+
+def test_the_check_imports_no_framework_and_no_pydantic(model: Path, image: Path) -> None:
+    code = f"""
+        import sys
+        from pathlib import Path
+        from standing.parity import lock, provenance
+        lock.neutral_path, lock.find_root = (lambda: Path({str(image)!r})), (lambda: None)
+        assert provenance.verify_link()[0], provenance.verify_link()
+        print(sorted({{"numpy", "sklearn", "joblib", "pydantic", "fastapi"}} & sys.modules.keys()))
+    """
+    folder = Path(str(sys.modules["standing"].__file__)).parent.parent
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, "PYTHONPATH": str(folder), "MODEL_PATH": str(model)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.stdout, result.stderr) == ("[]\n", "")
+
+
+def test_the_command_prints_the_contract_and_checks_it(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_contract([str(model), "--check"]) == 0
+    assert statement.digest(model) in capsys.readouterr().out
+    swap(model)
+    assert run_contract([str(model)]) == 0
+    assert run_contract([str(model), "--check"]) == 1
+    assert "is another file" in capsys.readouterr().err
+    contract_of(model).unlink()
+    assert run_contract([str(model)]) == 1
+    assert "contract.json is missing" in capsys.readouterr().err
+
+
+# A model of an old scikit-learn, really trained there
+
+OLD = "1.6.1"
+TRAIN = """\
+    import sys
+    from pathlib import Path
+    from standing import model
+    from standing.parity import lock, provenance
+    names = ("scikit-learn", "numpy", "scipy", "joblib", "threadpoolctl")
+    versions = {name: provenance.materials.importlib.metadata.version(name) for name in names}
+    packages = tuple(
+        lock.LockedPackage(name, number, frozenset({"00"}), frozenset({"main"}), direct=True)
+        for name, number in versions.items()
+    )
+    lock.find_root = lambda: None
+    made = lock.Lock(packages, "uv.lock", "11" * 32, "22" * 32, target=versions)
+    lock.write_neutral(made, lock.neutral_path())
+    data = model.load_data()
+    provenance.publish(
+        model.fit(data.features, data.target, seed=1), Path(sys.argv[1]), save=model.save, load=model.load,
+        predict=model.predict, data=provenance.DataRecord(data.name, "00" * 32), seed={}, metrics={},
+        parameters=model.PARAMETERS, golden_inputs=data.features[:20],
+    )
+"""
+
+
+@pytest.mark.real
+def test_a_model_of_an_old_scikit_learn_is_refused_before_it_is_unpickled(
+    tmp_path: Path, image: Path
+) -> None:
+    uv, old = Path(sys.executable).with_name("uv"), tmp_path / "old" / "bin" / "python"
+    packages = [
+        f"scikit-learn=={OLD}",
+        *(f"{name}=={version(name)}" for name in ("numpy", "packaging", "pydantic")),
+    ]
+    model = tmp_path / "old.joblib"
+    folder = Path(str(sys.modules["standing"].__file__)).parent.parent
+    for command in (
+        [uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "old"],
+        [uv, "pip", "install", "--quiet", "--python", old, *packages],
+        [old, "-c", textwrap.dedent(TRAIN), model],
+    ):
+        subprocess.run(command, env={**os.environ, "PYTHONPATH": str(folder)}, check=True)
+    names = ("scikit-learn", "numpy", "scipy", "joblib", "threadpoolctl")
+    lock.write_neutral(here(names), image)
+    for policy in ("strict", "model"):
+        assert any(
+            reason.startswith(f"scikit-learn is {version('scikit-learn')} here and was {OLD} in training: ")
+            for reason in refused(model, policy)
+        )
