@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 from copier._main import Worker
-from copier._template import Template
+from copier._template import filter_config, load_template_config
 
 TEXTS = ("project_name", "package_name", "description", "author", "package_index")
 
@@ -54,5 +54,5 @@ class Interrogation:
 
 def questions(template: Path) -> dict[str, dict[str, Any]]:
     """Return the questions of copier.yml that a person may be asked, in order."""
-    asked = Template(url=str(template)).questions_data.items()
+    asked = filter_config(load_template_config(template / "copier.yml"))[1].items()
     return {name: details for name, details in asked if details.get("when", True)}

@@ -11,8 +11,9 @@ from pathlib import PurePath
 import dotenv
 import yaml
 
-INSTRUCTIONS = frozenset(
-    "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL ONBUILD RUN SHELL STOPSIGNAL USER VOLUME WORKDIR".split()
+# https://docs.docker.com/reference/dockerfile/#overview
+INSTRUCTIONS = re.compile(
+    r"ADD|ARG|CMD|COPY|ENTRYPOINT|ENV|EXPOSE|FROM|HEALTHCHECK|LABEL|ONBUILD|RUN|SHELL|STOPSIGNAL|USER|VOLUME|WORKDIR"
 )
 
 
@@ -24,7 +25,7 @@ def dockerfile(text: str) -> list[str]:
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     logical = re.sub(r"\\\n", " ", "\n".join(lines)).splitlines()
     words = [line.split()[0] for line in logical if line.strip()]
-    if strange := [word for word in words if word not in INSTRUCTIONS]:
+    if strange := [word for word in words if not INSTRUCTIONS.fullmatch(word)]:
         raise ValueError(f"no instruction of a Dockerfile: {strange}")
     return words
 
@@ -36,9 +37,7 @@ def makefile(text: str) -> list[str]:
     """
     lines = re.sub(r"\\\n", " ", text).splitlines()
     outside = [line for line in lines if line.strip() and not line.startswith(("\t", "#"))]
-    if strange := [
-        line for line in outside if not re.match(r"-?include |export |[\w. -]+\s*(:|\?=|=|:=)", line)
-    ]:
+    if strange := [line for line in outside if not re.match(r"-?include |export |[\w. -]+\s*(:|\?=|=|:=)", line)]:
         raise ValueError(f"no line of a Makefile: {strange}")
     return outside
 

@@ -81,7 +81,7 @@ def refusals(contract: Any, files: Sequence[Path], *, allow_dirty: bool) -> Iter
     commit = contract.at("code.commit")
     if commit is None:
         yield "The contract names no commit: commit the project, then train again (`make train`)."
-    elif run(["git", "cat-file", "-e", f"{commit}^{{commit}}"], ROOT).returncode:
+    elif run(["git", "rev-list", "--max-count=1", commit, "--"], ROOT).returncode:
         yield f"Commit {commit[:12]} is not in this repository: fetch it (`git fetch --all`), then repeat."
     if contract.at("code.dirty") and not allow_dirty:
         yield "The model was trained with changes that no commit holds: --allow-dirty goes on without them."
@@ -107,9 +107,7 @@ def put_lock(folder: Path, contract: Any, lock_copy: Path) -> None:  # noqa: ANN
 def install(folder: Path) -> None:
     """Let the old commit's own verb install its lock."""
     if shutil.which("make") is None:
-        raise RebuildError(
-            "make is not on PATH, and it installs the old environment: install it, then repeat."
-        )
+        raise RebuildError("make is not on PATH, and it installs the old environment: install it, then repeat.")
     result = run(["make", "sync"], folder)
     if result.returncode:
         raise RebuildError(f"`make sync` failed in {folder}; it says:\n{result.stdout.strip()}")
@@ -171,9 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="parity rebuild", description=main.__doc__)
     parser.add_argument("contract", type=Path, help="the model's contract, or the model beside it")
     parser.add_argument("--serve", action="store_true", help="then serve the old model with the old code")
-    parser.add_argument(
-        "--allow-dirty", action="store_true", help="take the commit of a model trained from changes"
-    )
+    parser.add_argument("--allow-dirty", action="store_true", help="take the commit of a model trained from changes")
     options = parser.parse_args(argv)
     model = options.contract.absolute()
     model = model.with_name(model.name.removesuffix(CONTRACT))

@@ -1,21 +1,27 @@
 """The contract: what is recorded, what is refused before loading, and what a crash leaves behind."""
 
+import importlib.util
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from pydantic import create_model
-from standing.parity import environment, lock, materials, provenance, statement
+from standing.parity import environment, lock, materials, provenance, reader, statement
 from standing.parity.provenance import DataRecord, ModelRefused
 from standing.parity.provenance_commands import run_contract
+
+import links
 
 PACKAGES = (
     "annotated-types",
@@ -79,7 +85,7 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lock.write_neutral(here(), path)
     monkeypatch.setattr(lock, "neutral_path", lambda: path)
     monkeypatch.setattr(lock, "find_root", lambda: None)
-    for name in ("MODEL_PATH", "APP_ENV", "SOURCE_DATE_EPOCH"):
+    for name in ("MODEL_PATH", "MODEL_POLICY", "APP_ENV", "SOURCE_DATE_EPOCH"):
         monkeypatch.delenv(name, raising=False)
     return path
 
@@ -146,7 +152,7 @@ def test_a_lock_of_two_files_is_one_copy_with_the_locks_own_digest(
     for name in names:
         (tmp_path / name).write_text(name, encoding="utf-8")
     monkeypatch.setattr(lock, "find_root", lambda: tmp_path)
-    monkeypatch.setattr(lock.reader, "LOCKS", names)
+    monkeypatch.setattr(reader, "LOCKS", names)
     assert materials.copy_lock(tmp_path / "copy") == "requirements.txt, requirements-dev.txt"
     assert statement.digest(tmp_path / "copy") == lock.digest(tmp_path, names)
 
@@ -159,9 +165,7 @@ def test_the_frameworks_closure_is_what_its_distribution_requires(model: Path) -
 def test_without_a_framework_the_models_class_names_it(tmp_path: Path) -> None:
     assert materials.distributions_of(create_model("Anything")()) == {"pydantic"}
     contract = provenance.publish({"slope": 2.0}, tmp_path / "m", **record(framework=()))
-    assert contract.at("environment.modelPackages") == sorted(
-        PACKAGES
-    )  # a dict comes from nowhere: all count
+    assert contract.at("environment.modelPackages") == sorted(PACKAGES)  # a dict comes from nowhere: all count
 
 
 def test_golden_predictions_are_those_of_the_saved_file(tmp_path: Path) -> None:
@@ -200,9 +204,7 @@ def test_source_date_epoch_fixes_the_only_clock(model: Path, monkeypatch: pytest
 def git(folder: Path, *arguments: str) -> None:
     person = ("-c", "user.name=A", "-c", "user.email=a@example.org")
     plain = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    subprocess.run(
-        ["git", "-C", str(folder), *person, *arguments], check=True, capture_output=True, env=plain
-    )
+    subprocess.run(["git", "-C", str(folder), *person, *arguments], check=True, capture_output=True, env=plain)
 
 
 def test_a_commit_is_dirty_when_a_tracked_file_differs(tmp_path: Path) -> None:
@@ -230,9 +232,7 @@ def test_a_folder_in_a_strangers_repository_has_no_commit(tmp_path: Path) -> Non
     assert materials.code(tmp_path / "ours", "pyproject.toml") == {"commit": None, "dirty": None}
 
 
-def test_a_git_hook_does_not_lead_to_its_own_repository(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_git_hook_does_not_lead_to_its_own_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
     test_a_commit_is_dirty_when_a_tracked_file_differs(tmp_path)
 
@@ -358,9 +358,7 @@ def test_a_lock_that_is_missing_is_a_reason(model: Path, image: Path) -> None:
         ("digest", set()),
     ],
 )
-def test_a_policy_refuses_what_it_minds_and_tells_the_rest(
-    model: Path, policy: str, minded: set[str]
-) -> None:
+def test_a_policy_refuses_what_it_minds_and_tells_the_rest(model: Path, policy: str, minded: set[str]) -> None:
     everything = {"Python", "pydantic", "packaging", "champion.joblib.lock"}
     packages = {f"environment.packages.{name}": "0.1" for name in ("packaging", "pydantic")}
     trained_with(model, {"environment.python": "3.9.2", **packages})
@@ -412,10 +410,14 @@ def test_a_tolerance_of_ones_own_is_recorded_and_used(tmp_path: Path) -> None:
         provenance.load_model(tmp_path / "m", load=lambda _path: {"slope": 2.01}, predict=predict)
 
 
+def answers(outputs: list[float], _model: Line, _rows: object) -> list[float]:
+    return outputs
+
+
 def test_nan_and_another_count_fail(model: Path) -> None:
     for answer in ([math.nan, 3.0, 6.0], [1.0, 3.0]):
         with pytest.raises(ModelRefused, match="golden predictions"):
-            provenance.load_model(model, load=load, predict=lambda _model, _rows, answer=answer: answer)
+            provenance.load_model(model, load=load, predict=partial(answers, answer))
 
 
 def test_code_that_cannot_use_the_file_is_a_reason(model: Path) -> None:
@@ -444,7 +446,8 @@ PUBLISH = """\
     sys.addaudithook(watch)
     provenance.publish(
         {"slope": 3.0}, path, save=lambda m, p: p.write_text(json.dumps(m)),
-        load=lambda p: json.loads(p.read_text()), predict=lambda m, rows: [m["slope"] * r[0] + 1 for r in rows],
+        load=lambda p: json.loads(p.read_text()),
+        predict=lambda m, rows: [m["slope"] * row[0] + 1 for row in rows],
         data=provenance.DataRecord("other", "00" * 32),
         seed={}, metrics={}, parameters={}, golden_inputs=[[1.0]],
     )
@@ -503,7 +506,8 @@ def test_a_failing_save_leaves_nothing_behind(model: Path) -> None:
         ({}, ".env", None, "models/champion.joblib"),
         ({}, ".env", "API_KEY=x\nMODEL_PATH=a.joblib # mine\n", "a.joblib"),
         ({}, ".env", 'export MODEL_PATH = "b c.joblib"\n', "b c.joblib"),
-        ({}, ".env", "# MODEL_PATH=no\nMODEL_PATH=\n", "models/champion.joblib"),
+        ({}, ".env", "# MODEL_PATH=no\nMODEL_PATH=\nSEED=1\n", "models/champion.joblib"),
+        ({}, ".env", "MODEL_PATH=a.joblib\r\nSEED=1\r\n", "a.joblib"),
         ({"MODEL_PATH": "real.joblib"}, ".env", "MODEL_PATH=a.joblib\n", "real.joblib"),
         ({"MODEL_PATH": ""}, ".env", "model_path=a.joblib\n", "a.joblib"),
         ({"APP_ENV": "prod"}, ".env.prod", "MODEL_PATH=/srv/m\n", "/srv/m"),
@@ -539,6 +543,20 @@ def test_verify_breaks_on_no_model_only_when_something_of_it_is_there(
     assert provenance.verify_link()[::2] == (True, [])
 
 
+def test_verify_judges_by_the_policy_that_the_service_has(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_PATH", str(model))
+    trained_with(model, {"environment.packages.packaging": "0.1"})
+    assert provenance.verify_link()[0] is False
+    monkeypatch.setenv("MODEL_POLICY", "model")
+    ok, detail, reasons = provenance.verify_link()
+    assert (ok, reasons) == (True, [])
+    assert detail.endswith("; MODEL_POLICY=model lets 1 pass")
+    monkeypatch.setenv("MODEL_POLICY", "lax")
+    assert provenance.verify_link()[2] == [
+        "MODEL_POLICY is refused: 'lax' is no policy for models: choose one of strict, model, digest."
+    ]
+
+
 def test_the_check_imports_no_framework_and_no_pydantic(model: Path, image: Path) -> None:
     code = f"""
         import sys
@@ -559,9 +577,7 @@ def test_the_check_imports_no_framework_and_no_pydantic(model: Path, image: Path
     assert (result.stdout, result.stderr) == ("[]\n", "")
 
 
-def test_the_command_prints_the_contract_and_checks_it(
-    model: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_prints_the_contract_and_checks_it(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_contract([str(model), "--check"]) == 0
     assert statement.digest(model) in capsys.readouterr().out
     swap(model)
@@ -571,6 +587,48 @@ def test_the_command_prints_the_contract_and_checks_it(
     contract_of(model).unlink()
     assert run_contract([str(model)]) == 1
     assert "contract.json is missing" in capsys.readouterr().err
+
+
+# Before an environment is rebuilt
+
+
+def rebuilder(root: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Return .tools/rebuild.py as a module that takes `root` for its repository."""
+    spec = importlib.util.spec_from_file_location("rebuild", links.TEMPLATE / ".tools" / "rebuild.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "ROOT", root)
+    monkeypatch.setattr(module, "statements", lambda: statement)
+    return module
+
+
+REFUSALS: dict[str, tuple[dict[str, object], str]] = {
+    "commit None": ({"code.commit": None, "code.dirty": None}, "The contract names no commit"),
+    "commit gone": ({"code.commit": "f" * 40, "code.dirty": False}, "Commit ffffffffffff is not in this repository"),
+    "dirty": ({"code.dirty": True}, "changes that no commit holds: --allow-dirty goes on without them"),
+}
+
+
+@pytest.mark.parametrize("case", [*REFUSALS, "lock", "model", "contract"])
+def test_a_rebuild_is_refused_in_one_sentence(
+    model: Path, case: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(model.parent, "init", "--quiet")
+    (model.parent / "pyproject.toml").touch()
+    git(model.parent, "add", "pyproject.toml")
+    git(model.parent, "commit", "--quiet", "--message", "First")
+    changes, sentence = REFUSALS.get(case, ({}, "is missing"))
+    commit = materials.code(model.parent, "pyproject.toml")["commit"]
+    trained_with(model, {"code.commit": commit, "code.dirty": False, **changes})
+    if not changes:
+        dict(zip(("model", "lock", "contract"), statement.names(model), strict=True))[case].unlink()
+    assert rebuilder(model.parent, monkeypatch).main([str(contract_of(model))]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    assert re.search(sentence, told.err)
 
 
 # A model of an old scikit-learn, really trained there
@@ -600,9 +658,7 @@ TRAIN = """\
 
 
 @pytest.mark.real
-def test_a_model_of_an_old_scikit_learn_is_refused_before_it_is_unpickled(
-    tmp_path: Path, image: Path
-) -> None:
+def test_a_model_of_an_old_scikit_learn_is_refused_before_it_is_unpickled(tmp_path: Path, image: Path) -> None:
     uv, old = Path(sys.executable).with_name("uv"), tmp_path / "old" / "bin" / "python"
     packages = [
         f"scikit-learn=={OLD}",
@@ -610,11 +666,12 @@ def test_a_model_of_an_old_scikit_learn_is_refused_before_it_is_unpickled(
     ]
     model = tmp_path / "old.joblib"
     folder = Path(str(sys.modules["standing"].__file__)).parent.parent
-    for command in (
+    commands: tuple[list[str | Path], ...] = (
         [uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "old"],
         [uv, "pip", "install", "--quiet", "--python", old, *packages],
         [old, "-c", textwrap.dedent(TRAIN), model],
-    ):
+    )
+    for command in commands:
         subprocess.run(command, env={**os.environ, "PYTHONPATH": str(folder)}, check=True)
     names = ("scikit-learn", "numpy", "scipy", "joblib", "threadpoolctl")
     lock.write_neutral(here(names), image)

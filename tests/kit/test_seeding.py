@@ -147,6 +147,25 @@ def test_three_trainings_of_a_forest_without_a_random_state(level: str, distinct
     assert len({answer(FOREST.format(level=level)) for _ in range(3)}) == distinct
 
 
+REGRESSION = """
+    import os
+    cpus = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cpus[: {cpus}])
+    from standing.parity import seeding
+    seeding.set_global_determinism()
+    import hashlib
+    from sklearn.linear_model import LogisticRegression
+    rows = seeding.rng("rows").normal(size=(20_000, 60))
+    fitted = LogisticRegression().fit(rows, rows[:, 0] > 0)
+    print(hashlib.sha256(fitted.predict_proba(rows).tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux takes CPUs away from a process")
+def test_strict_fits_the_same_bits_on_one_cpu_and_on_all() -> None:
+    assert answer(REGRESSION.format(cpus=1)) == answer(REGRESSION.format(cpus=999))
+
+
 # Put back
 
 
@@ -365,14 +384,10 @@ def test_seed_worker_leaves_a_worker_alone_when_off() -> None:
 # String hashes
 
 
-@pytest.mark.parametrize(
-    ("value", "options", "fixed"), [("0", (), True), ("42", (), False), ("0", ("-E",), False)]
-)
+@pytest.mark.parametrize(("value", "options", "fixed"), [("0", (), True), ("42", (), False), ("0", ("-E",), False)])
 def test_only_a_zero_that_counts_is_called_fixed(value: str, options: Sequence[str], *, fixed: bool) -> None:
     program = f"import sys; sys.path.insert(0, {KIT!r}); from standing.parity import seeding; "
-    done = fresh(
-        program + "print(seeding.set_global_determinism().hash_seed)", options=options, PYTHONHASHSEED=value
-    )
+    done = fresh(program + "print(seeding.set_global_determinism().hash_seed)", options=options, PYTHONHASHSEED=value)
     assert done.stdout == ("fixed\n" if fixed else "not fixed\n")
 
 
@@ -411,9 +426,7 @@ def test_no_restart_that_would_not_help(tmp_path: Path, refusing: dict[str, str]
 
 
 def test_no_restart_of_a_program_from_standard_input_nor_of_a_test() -> None:
-    done = fresh(
-        "", stdin="from standing.parity import seeding\nprint(seeding.ensure_hash_seed(restart=True))"
-    )
+    done = fresh("", stdin="from standing.parity import seeding\nprint(seeding.ensure_hash_seed(restart=True))")
     assert done.stdout == "False\n"
     assert seeding.ensure_hash_seed(restart=True) is (sys.flags.hash_randomization == 0)
 
@@ -528,8 +541,7 @@ def test_a_stand_in_for_torch_that_fails_leaves_a_sentence_and_the_others_seeded
         print(told.seeded, told.failed)
     """
     assert answer(program, path=str(tmp_path)) == (
-        "['random', 'numpy'] "
-        "[\"torch could not be made seeded: TypeError: 'NoneType' object is not callable\"]"
+        "['random', 'numpy'] [\"torch could not be made seeded: TypeError: 'NoneType' object is not callable\"]"
     )
 
 
@@ -567,9 +579,7 @@ def test_a_stand_in_for_tensorflow_is_seeded_and_made_deterministic(tmp_path: Pa
         import tensorflow
         print(tensorflow.calls, any("tensorflow" in line for line in seeding.report().uncontrolled))
     """
-    assert answer(program, path=str(tmp_path)) == (
-        "[('seed', 8), ('deterministic',), ('intra', 1), ('inter', 1)] True"
-    )
+    assert answer(program, path=str(tmp_path)) == ("[('seed', 8), ('deterministic',), ('intra', 1), ('inter', 1)] True")
 
 
 def test_a_stand_in_for_cupy_gets_a_generator_of_its_own_and_its_old_one_back(tmp_path: Path) -> None:
@@ -619,9 +629,7 @@ def test_the_command_prints_the_report(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize("argv", [["loose"], ["strict", "off"], ["--yaml"]])
-def test_the_command_refuses_what_it_does_not_know(
-    argv: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_refuses_what_it_does_not_know(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match=r"^2$"):
         seeding.run_seeds(argv)
     assert argv[-1] in capsys.readouterr().err

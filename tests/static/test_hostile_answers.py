@@ -209,7 +209,9 @@ def test_a_taken_package_name_is_refused_with_another(questionnaire: interrogati
     assert questionnaire.ask(package_name=f"my_{name}")["package_name"] == f"my_{name}"
 
 
-@pytest.mark.parametrize("name", ["CON", "Test", "a b", "a-b", "ab", "_abc", "abc_", "a__b", "abc\n", "ａｂｃ", "1abc"])
+@pytest.mark.parametrize(
+    "name", ["CON", "Test", "a b", "a-b", "ab", "_abc", "abc_", "a__b", "abc\n", "\uff41bc", "1abc"]
+)
 def test_a_package_name_of_another_form_is_refused(questionnaire: interrogation.Interrogation, name: str) -> None:
     with pytest.raises(ValueError, match=r"Use 3 to 50 of a-z, 0-9 and single _"):
         questionnaire.ask(package_name=name)
@@ -304,13 +306,21 @@ def test_a_whole_render_of_a_hostile_text(
 
 
 def test_the_programs_that_read_them_take_hostile_files(template: Path, tmp_path: Path) -> None:
-    text = 'l’été """ \\ {{ 7*7 }} $(id) %s # שלום 🦊 '
+    text = 'l\u2019été """ \\ {{ 7*7 }} $(id) %s # שלום 🦊 '
     folder = rendering.render(template, tmp_path / "demo", project_name=text, description=text, author=text)
     package = folder / "src" / rendering.files(folder / "src")[0].parts[0]
     assert "make setup" in commands.succeed(folder, "make", "help")
     commands.succeed(folder, "make", "--dry-run", "help")
     commands.succeed(folder, BIN / "hadolint", "Dockerfile")
-    commands.succeed(folder, BIN / "ruff", "check", "--no-cache", "--isolated", "--select=D2,D3,D4,E,PLE,RUF", package)
+    commands.succeed(
+        folder,
+        BIN / "ruff",
+        "check",
+        "--no-cache",
+        "--isolated",
+        "--select=D2,D3,D4,E,PLE,RUF",
+        package / "__init__.py",
+    )
     commands.succeed(folder, BIN / "uv", "build", "--offline", "--quiet", "--wheel")
 
 

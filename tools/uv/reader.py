@@ -30,8 +30,8 @@ def _entries(root: Path) -> list[Entry]:
     document = _lock(root)
     if document.get("version") != SCHEMA:
         raise LockError(
-            f"{LOCKS[0]} has schema version {document.get('version')} and this reader knows {SCHEMA}: make it anew with the"
-            " uv that this repository pins, `make lock`."
+            f"{LOCKS[0]} has schema version {document.get('version')} and this reader knows {SCHEMA}: make it anew with"
+            " the uv that this repository pins, `make lock`."
         )
     return list(document.get("package", []))
 
@@ -128,6 +128,10 @@ def _files(entry: Entry) -> list[Entry]:
     return [*([entry["sdist"]] if "sdist" in entry else []), *entry.get("wheels", [])]
 
 
+def _file_name(file: Entry) -> str:
+    return artifacts.file_name(file.get("url") or file.get("path") or file.get("filename") or "a file without a name")
+
+
 def _origins(entry: Entry) -> frozenset[str]:
     source = [entry["source"].get(kind, "") for kind in ("registry", "git", "url")]
     addresses = (*source, *(file.get("url", "") for file in _files(entry)))
@@ -166,12 +170,14 @@ def _faults(entry: Entry, allowed: frozenset[str] | None) -> Iterator[str]:
         yield f"{name} comes from git without the id of a commit: restore the lock"
     if "git" not in source and not _files(entry):
         yield f"{name} {version} has no file with a hash: restore the lock"
-    for file in _files(entry):
-        told = artifacts.file_name(file.get("url") or file.get("path") or file.get("filename") or "?")
-        if not artifacts.sha256(file.get("hash", "")):
-            yield f"{name} {version} has no sha256 for {told}: restore the lock"
-        if not artifacts.claims(told, name, version):
-            yield f"{name} {version} was edited by hand, for its file is {told}: restore the lock"
+    files = {_file_name(file): artifacts.sha256(file.get("hash", "")) for file in _files(entry)}
+    # One file is told of each entry: what was edited by hand is wrong for all of them.
+    unproven = [file for file, digest in files.items() if not digest]
+    if unproven:
+        yield f"{name} {version} has no sha256 for {unproven[0]}: restore the lock"
+    others = [file for file in files if not artifacts.claims(file, name, version)]
+    if others:
+        yield f"{name} {version} was edited by hand, for its file is {others[0]}: restore the lock"
     foreign = sorted(_origins(entry) - allowed) if allowed is not None else []
     if foreign:
         yield f"{name} {version} comes from {foreign[0]}, which .tools/origins.txt does not hold: restore the lock"
@@ -188,7 +194,9 @@ def stale(root: Path) -> list[str]:
         python = (project.get("requires-python"), document.get("requires-python"))
         version = (project.get("version"), recorded.get("version"))
         return [
-            *requirements.differences(_wanted(manifest), _recorded(recorded), MANIFESTS[0], LOCKS[0]),
+            *requirements.differences(
+                _wanted(manifest), _recorded(recorded), (MANIFESTS[0], LOCKS[0]), python[1] or ""
+            ),
             *_moved("Python", *python, requirements.same_pythons),
             # uv installs from no lock that records another version of the project itself.
             *_moved("version", *version, artifacts.same_version),

@@ -11,6 +11,7 @@ import logging
 import sys
 import uuid
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -118,6 +119,7 @@ class PredictionLog:
                 if keep:
                     connection.commit()
         except SQLAlchemyError as error:
+            self._created = False  # perhaps the table is gone: it is looked for again next time
             # Its own words may name the host and the user, so they go to the log and not to the client.
             log.error("The prediction log failed: %s", error)  # noqa: TRY400 - no traceback: it is the database
             raise UnavailableError("Predictions cannot be recorded now, so none are made.") from None
@@ -148,7 +150,8 @@ def main() -> None:
     parser.add_argument("id", type=uuid.UUID, help="as /predict answered it")
     number = parser.parse_args().id
     try:
-        decision = PredictionLog(get_settings().database_url.get_secret_value()).find(number)
+        with closing(PredictionLog(get_settings().database_url.get_secret_value())) as decisions:
+            decision = decisions.find(number)
     except (ValueError, UnavailableError) as error:
         sys.exit(str(error))
     if decision is None:

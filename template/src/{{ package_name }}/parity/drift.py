@@ -12,7 +12,7 @@ from .lock import Lock, LockedPackage
 # `python -m venv` brings pip, uv's environments have none: it is told, and an error only with --strict, as in
 # the image, where no installer should be.
 INSTALLERS = frozenset({"pip"})
-SYNC, ANEW = "make sync", "make clean sync"
+SYNC, ANEW, SETUP = "make sync", "make clean sync", "make clean setup"  # each does more than the one before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,10 @@ def interpreter(pinned: Mapping[str, str], *, strict: bool) -> Iterator[Finding]
     if here == pinned["patch"]:
         return
     same_minor = here.startswith(f"{pinned['version']}.")
-    wanted = pinned["patch"] if same_minor else pinned["version"]
-    message = f"Python {here} runs here and {wanted} is pinned."
-    yield Finding("interpreter", "python", message, ANEW, wanted, here, warning=same_minor and not strict)
+    wanted, repair = (pinned["patch"], SETUP) if same_minor else (pinned["version"], ANEW)
+    how = f": install {wanted}, remove .tools/venv and run `{SETUP}`." if same_minor else "."
+    message = f"Python {here} runs here and {wanted} is pinned{how}"
+    yield Finding("interpreter", "python", message, repair, wanted, here, warning=same_minor and not strict)
 
 
 def packages(lock: Lock, first: Mapping[str, Distribution], *, strict: bool) -> Iterator[Finding]:

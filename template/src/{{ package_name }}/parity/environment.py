@@ -14,14 +14,12 @@ from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
-from . import distributions, drift, reader
+from . import distributions, drift, reader, toml
 from . import lock as locks
 from .artifacts import same_version
 from .distributions import Distribution, installed
 from .drift import Finding
 from .lock import Lock, LockError
-
-REPAIRS = ("make sync", "make clean sync")  # the second does what the first does, and more
 
 
 class EnvironmentDriftError(RuntimeError):
@@ -60,9 +58,9 @@ class Report:
     @property
     def repair(self) -> str:
         """Return the one command that repairs the first broken link, "" where none is."""
-        asked = [finding.repair for finding in self.errors]
-        strongest = [command for command in REPAIRS if command in asked]
-        return next(iter([command for command in asked if command not in REPAIRS] or strongest[::-1]), "")
+        order = ("", drift.SYNC, drift.ANEW, drift.SETUP)
+        asked = ["", *(finding.repair for finding in self.errors)]
+        return max(asked, key=lambda command: order.index(command) if command in order else len(order))
 
 
 @dataclass
@@ -71,7 +69,7 @@ class _Chain:
 
     deep: bool
     strict: bool
-    root: Path | None = field(default_factory=locks.find_root)
+    root: Path | None
 
     @cached_property
     def lock(self) -> Lock:
@@ -89,8 +87,9 @@ class _Chain:
         """Return the link with what was found; in an image the repair is a new image."""
         if self.root is None:
             findings = [replace(finding, repair="make image") for finding in findings]
+        findings = sorted(findings, key=lambda finding: finding.warning)
         errors = sum(not finding.warning for finding in findings)
-        return Link(name, not errors, _count(errors, "difference") if errors else held, tuple(findings))
+        return Link(name, _count(errors, "difference") if errors else held, not errors, tuple(findings))
 
 
 def _count(number: int, thing: str) -> str:
@@ -104,14 +103,17 @@ def _told(kind: str, sentence: str) -> Finding:
 
 def _manifest(chain: _Chain) -> Link:
     if chain.root is None:
-        return Link("manifest", None, f"not in an image (sha256 {chain.lock.manifest_digest[:12]} when it was built)")
+        return Link("manifest", f"not in an image (sha256 {chain.lock.manifest_digest[:12]} when it was built)")
     names = reader.MANIFESTS
-    return Link("manifest", @@True, f"{', '.join(names)} (sha256 {locks.digest(chain.root, names)[:12]})")
+    for name in names:
+        if name.endswith(".toml"):
+            toml.read(chain.root, name)
+    return Link("manifest", f"{', '.join(names)} (sha256 {locks.digest(chain.root, names)[:12]})", ok=True)
 
 
 def _lock(chain: _Chain) -> Link:
     if chain.root is None:
-        return Link("lock", @@True, f"the production part of {chain.lock.source}: {len(chain.lock.packages)} packages")
+        return Link("lock", f"the production part of {chain.lock.source}: {len(chain.lock.packages)} packages", ok=True)
     findings = [_told("stale", sentence) for sentence in reader.stale(chain.root)]
     origins = locks.noted_origins(chain.root)
     findings += [_told("fault", sentence) for sentence in reader.faults(chain.root, origins)]
@@ -135,13 +137,13 @@ def _environment(chain: _Chain) -> Link:
 
 def _image(chain: _Chain) -> Link:
     if chain.root is not None:
-        return Link("image", None, "not here (make image-verify)")
-    return Link("image", @@True, f"holds that and nothing else ({chain.lock.source} sha256 {chain.lock.digest[:12]})")
+        return Link("image", "not here (make image-verify)")
+    return Link("image", f"holds that and nothing else ({chain.lock.source} sha256 {chain.lock.digest[:12]})", ok=True)
 
 
-def _model(chain: _Chain) -> Link:
+def _model(_chain: _Chain) -> Link:
     ok, detail, reasons = import_module(".provenance", __package__).verify_link()
-    return replace(chain.link("model", detail, [_told("contract", reason) for reason in reasons]), ok=ok)
+    return Link("model", detail, ok=ok, findings=tuple(_told("contract", reason) for reason in reasons))
 
 
 LINKS: Mapping[str, Callable[[_Chain], Link]] = {
@@ -159,10 +161,10 @@ def check(*, deep: bool = False, strict: bool = False, until: str = "model") -> 
     `deep` compares every installed file with the hash that its wheel brought, `strict` turns warnings about the
     interpreter's patch version and about pip into errors. After a broken link nothing is checked.
     """
-    chain, links = _Chain(deep=deep, strict=strict), list[Link]()
+    chain, links = _Chain(deep=deep, strict=strict, root=locks.find_root()), list[Link]()
     for name in list(LINKS)[: list(LINKS).index(until) + 1]:
         whole = all(link.ok is not False for link in links)
-        links.append(_guarded(name, chain) if whole else Link(name, None, "not checked"))
+        links.append(_guarded(name, chain) if whole else Link(name, "not checked"))
     try:
         packages = runtime_versions(chain.lock, chain.first)
     except LockError:
@@ -174,7 +176,7 @@ def _guarded(name: str, chain: _Chain) -> Link:
     try:
         return LINKS[name](chain)
     except LockError as error:
-        return Link(name, @@False, "cannot be read", (_told("fault", str(error)),))
+        return Link(name, "cannot be read", ok=False, findings=(_told("fault", str(error)),))
 
 
 def python_minor() -> str:

@@ -17,10 +17,13 @@ from .environment import Link, Report
 
 SCHEMA = 1
 HERE = "here"
-MARKS = {True: "✓", False: "✗", None: "·"}
-ASCII_MARKS = {True: "ok", False: "NO", None: "--"}
-COLOURS = {True: "32", False: "31", None: "2"}  # green, red, dim: https://ecma-international.org (ECMA-48, SGR)
-WARNING = "33"
+SHOWN = 12  # findings of one link in the table; a person reads no more
+# Marks of a link that holds, is broken, was not checked; the line between links; the mark of a finding.
+MARKS = ({True: "✓", False: "✗", None: "·"}, "│", "•")
+ASCII_MARKS = ({True: "+", False: "x", None: "-"}, "|", "*")
+# https://en.wikipedia.org/wiki/ANSI_escape_code#Select_Graphic_Rendition_parameters
+GREEN, RED, YELLOW, BOLD, DIM = "32", "31", "33", "1", "2"
+COLOURS = {True: GREEN, False: RED, None: DIM}
 # They move the last bits of a result and are told beside the signature: one lock, one signature everywhere.
 VARIABLES = ("PYTHONHASHSEED", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 LIBRARIES = ("openblas", "mkl", "blis", "accelerate", "gomp", "libomp")
@@ -50,9 +53,9 @@ def _libc() -> str:
 def _libraries() -> Iterator[str]:
     """Yield the file names of BLAS and OpenMP that wheels bring along; they carry version and digest."""
     for folder in filter(os.path.isdir, sys.path):
-        for place in os.scandir(folder):
-            if place.name.endswith((".libs", ".dylibs")) and place.is_dir():
-                yield from (name for name in os.listdir(place) if any(word in name for word in LIBRARIES))
+        for place in Path(folder).glob("*.*libs/*"):  # numpy.libs, scipy.libs, sklearn/.dylibs
+            if any(word in place.name for word in LIBRARIES):
+                yield place.name
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -76,7 +79,7 @@ class _Page:
         # https://no-color.org: set and not empty
         plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
         self.colour = stream.isatty() and not plain
-        self.marks = MARKS if _can_print(stream, "".join(MARKS.values())) else ASCII_MARKS
+        self.marks, self.bar, self.sign = MARKS if _can_print(stream, str(MARKS)) else ASCII_MARKS
         self.stream = stream
 
     def painted(self, text: str, code: str) -> str:
@@ -86,16 +89,19 @@ class _Page:
         encoding = self.stream.encoding or "ascii"
         print(text.encode(encoding, "replace").decode(encoding), file=self.stream)
 
-    def link(self, link: Link) -> None:
-        mark, name = self.marks[link.ok], f"{link.name:11}"
-        self.line(f"  {self.painted(f'{mark:2}', COLOURS[link.ok])} {self.painted(name, '1')}  {link.detail}")
-        for finding in link.findings:
-            self.finding(finding)
+    def link(self, link: Link, *, last: bool) -> None:
+        mark, name = self.painted(self.marks[link.ok], COLOURS[link.ok]), self.painted(f"{link.name:11}", BOLD)
+        self.line(f"  {mark} {name}  {link.detail}".rstrip())
+        bar = " " if last else self.painted(self.bar, DIM)
+        for finding in link.findings[:SHOWN]:
+            self.line(f"  {bar} {' ' * 13}{self.finding(finding)}")
+        if len(link.findings) > SHOWN:
+            self.line(f"  {bar} {' ' * 13}… and {len(link.findings) - SHOWN} more: --json holds all")
 
-    def finding(self, finding: Finding) -> None:
-        mark = self.painted("!", WARNING if finding.warning else COLOURS[False])
-        role = f" ({finding.role})" if finding.role else ""
-        self.line(f"       {mark} {finding.message.removesuffix('.')}{role}")
+    def finding(self, finding: Finding) -> str:
+        sign = self.painted(self.sign, COLOURS[False] if not finding.warning else YELLOW)
+        role = self.painted(f" ({finding.role})", DIM) if finding.role not in ("", "extra") else ""
+        return f"{sign} {finding.message.removesuffix('.')}{role}"
 
 
 def _can_print(stream: TextIO, text: str) -> bool:
@@ -110,12 +116,12 @@ def show(report: Report, stream: TextIO) -> None:
     """Write the chain as a table, and below it the one command that repairs it."""
     page = _Page(stream)
     for link in report.links:
-        page.link(link)
+        page.link(link, last=link is report.links[-1])
     page.line()
-    if report.repair:
-        page.line(f"  Repair: {page.painted(report.repair, '1')}")
-    elif report.signature:
-        page.line(f"  {report.signature}")
+    if report.ok:
+        page.line(f"  Every link that is here holds: {report.signature}")
+    else:
+        page.line(f"  Repair: {page.painted(report.repair, BOLD)}")
 
 
 def _parser(command: str, about: str) -> argparse.ArgumentParser:
@@ -171,13 +177,12 @@ def saved(place: str) -> dict[str, Any]:
         return _signed(environment.runtime_versions())
     try:
         found = json.loads(sys.stdin.read() if place == "-" else Path(place).read_text(encoding="utf-8"))
-        if found["schema"] != SCHEMA or not {**found["packages"], **found["platform"]}:
-            raise ValueError(place)
+        kept = {"python": str(found["python"]), "packages": {**found["packages"]}, "platform": {**found["platform"]}}
     except (OSError, ValueError, KeyError, TypeError):
-        raise locks.LockError(
-            f"{place} is not what `signature --json` prints: save it anew, or say `{HERE}`."
-        ) from None
-    return dict(found)
+        kept, found = {}, {}
+    if found.get("schema") != SCHEMA:
+        raise locks.LockError(f"{place} is not what `signature --json` prints: save it anew, or say `{HERE}`.")
+    return kept
 
 
 def run_diff(argv: Sequence[str]) -> int:
@@ -217,12 +222,14 @@ def run_lock(argv: Sequence[str]) -> int:
     parser.add_argument("--root", type=Path, help="the repository (default: the one that holds this package)")
     options = parser.parse_args(argv)
     try:
-        root = options.root or locks.find_root()
-        if root is None:
-            raise locks.LockError("There is no repository here: name it with `--root`.")
-        lock = locks.load_native(root, locks.here_environment())
+        lock = locks.load_native(options.root or locks.find_root() or Path(), locks.here_environment())
         locks.write_neutral(lock, options.output, ("main",) if options.production else None)
-    except (locks.LockError, OSError) as error:
+    except locks.LockError as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(
+            f"{options.output} cannot be written ({error.strerror}): name a file in a folder of yours.", file=sys.stderr
+        )
         return 1
     return 0

@@ -74,8 +74,10 @@ def pins() -> dict[str, Any]:
 
 def find_root() -> Path | None:
     """Return the repository that this package stands in, None where it is installed in an image."""
-    above = Path(__file__).absolute().parents
-    return above[3] if any((above[3] / name).is_file() for name in reader.MANIFESTS) else None
+    root = Path(__file__).absolute().parents[3]
+    # Any of them: a repository that has lost its manifest is broken, and not an image.
+    signs = (*reader.MANIFESTS, *reader.LOCKS, ORIGINS)
+    return root if any((root / name).is_file() for name in signs) else None
 
 
 def target_environment() -> dict[str, str]:
@@ -203,7 +205,7 @@ def write_neutral(lock: Lock, path: Path, groups: Iterable[str] | None = None) -
     }
     partial = path.with_name(f"{path.name}.part")
     partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def read_neutral(path: Path) -> Lock:

@@ -1,4 +1,4 @@
-"""Environment markers: does one apply here, and do two mean the same?
+"""Evaluates environment markers, and tells whether two mean the same.
 
 https://packaging.python.org/en/latest/specifications/dependency-specifiers/#environment-markers
 """
@@ -39,10 +39,11 @@ def _holds(clause: re.Match[str], environment: Mapping[str, str]) -> bool:
     return (environment[clause[1]] == clause[3]) == (clause[2] == "==")
 
 
-def same(one: str, other: str) -> bool:
+def same(one: str, other: str, python: str = "") -> bool:
     """Tell whether two markers ("" for none) hold in the same environments, of all that could tell them apart.
 
-    A tool rewrites the markers that it records: it sorts them and drops what requires-python implies.
+    A tool rewrites the markers that it records: it asks sys_platform for platform_system, and drops what `python`,
+    the project's requires-python, implies.
     """
     if one == other:
         return True
@@ -51,19 +52,23 @@ def same(one: str, other: str) -> bool:
     first, second = (Marker(text).evaluate if text else None for text in (one, other))
     return all(
         (first is None or first(environment)) == (second is None or second(environment))
-        for environment in _environments(one, other)
+        for environment in _environments(one, other, python)
     )
 
 
-def _environments(*markers: str) -> Iterator[dict[str, str]]:
-    """Yield marker environments: common platforms and Pythons, and every value that the markers name."""
-    named: dict[str, set[str]] = {}
-    for variable, value in (pair for marker in markers for pair in COMPARISON.findall(marker)):
-        named.setdefault(variable, set()).add(value)
-    pythons = {*named.pop("python_full_version", ()), *named.pop("python_version", ())}
-    versions = {f"3.{minor}.{patch}" for minor in range(12, 15) for patch in (0, 20)}
+def _environments(one: str, other: str, python: str) -> Iterator[dict[str, str]]:
+    """Yield marker environments: common platforms, admitted Pythons, and the values that the markers name."""
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - see PLATFORM
+
+    named = [dict.fromkeys(COMPARISON.findall(marker)) for marker in (one, other)]
+    pythons = {value for pairs in named for variable, value in pairs if variable.startswith("python_")}
+    versions = {f"3.{minor}.{patch}" for minor in range(10, 16) for patch in (0, 20)}
     versions |= {version if version.count(".") > 1 else f"{version}.1" for version in pythons}
-    for version, system, machine, implementation in product(sorted(versions), SYSTEMS, MACHINES, IMPLEMENTATIONS):
+    admitted = sorted(SpecifierSet(python).filter(versions))
+    variables = [{variable for variable, _ in pairs} for pairs in named]
+    # A value that only one marker names may be said of another variable in the other, which is no difference.
+    values = {(k, v) for pairs in named for k, v in pairs if k == "extra" or all(k in own for own in variables)}
+    for version, system, machine, implementation in product(admitted, SYSTEMS, MACHINES, IMPLEMENTATIONS):
         environment = {
             "python_full_version": version,
             "python_version": ".".join(version.split(".")[:2]),
@@ -73,5 +78,4 @@ def _environments(*markers: str) -> Iterator[dict[str, str]]:
             "extra": "",
         }
         yield environment
-        for variable, values in named.items():
-            yield from ({**environment, variable: value} for value in values)
+        yield from ({**environment, variable: value} for variable, value in values if variable[:7] != "python_")

@@ -124,9 +124,7 @@ def closure(roots: Iterable[str]) -> set[str]:
     """Return the canonical names of installed distributions and of all that they require here."""
     from packaging.requirements import Requirement  # noqa: PLC0415 - only training asks
 
-    present = {
-        lock.canonical(found.name): found for found in importlib.metadata.distributions() if found.name
-    }
+    present = {lock.canonical(found.name): found for found in importlib.metadata.distributions() if found.name}
     seen: set[str] = set()
     todo = list(roots)
     while todo:

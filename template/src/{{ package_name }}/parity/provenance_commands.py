@@ -48,9 +48,7 @@ def run_contract(argv: Sequence[str]) -> int:
     """Print a model's contract; return 1, with the reasons, where the model is refused."""
     parser = argparse.ArgumentParser(prog="parity contract", description=run_contract.__doc__)
     parser.add_argument("model", type=Path, nargs="?", default=model_path(), help="default: MODEL_PATH")
-    parser.add_argument(
-        "--check", action="store_true", help="compare with this environment; nothing is unpickled"
-    )
+    parser.add_argument("--check", action="store_true", help="compare with this environment; nothing is unpickled")
     parser.add_argument("--predict", action="store_true", help="the same, then repeat the golden predictions")
     parser.add_argument("--policy", choices=list(POLICIES), default="strict")
     options = parser.parse_args(argv)

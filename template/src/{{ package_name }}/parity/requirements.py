@@ -43,13 +43,16 @@ def for_extra(line: str, extra: str) -> str:
     return f"{requirement} ; " + (f"({marker}) and {condition}" if marker else condition)
 
 
-def differences(wanted: Groups, recorded: Groups, manifest: str, lock: str) -> Iterator[str]:
+def differences(wanted: Groups, recorded: Groups, files: tuple[str, str], python: str = "") -> Iterator[str]:
     """Yield one sentence for each requirement that differs, with its repair.
+
+    `files` are the names of manifest and lock, `python` is the project's requires-python.
 
     Raises ValueError where a line of the manifest is no requirement.
     """
+    manifest, lock = files
     for group in sorted({*wanted, *recorded}):
-        asked, known = _apart(wanted.get(group, ()), recorded.get(group, ()))
+        asked, known = _apart(wanted.get(group, ()), recorded.get(group, ()), python)
         where = f" in group {group}" if group else ""
         for item in asked:
             before = next((other for other in known if _name(other) == _name(item)), None)
@@ -60,14 +63,17 @@ def differences(wanted: Groups, recorded: Groups, manifest: str, lock: str) -> I
             yield f"{manifest} no longer asks for {_shown(item)}{where}, as {lock} does: run `make lock`."
 
 
-def _apart(wanted: Iterable[str], recorded: Iterable[str]) -> tuple[list["Requirement"], list["Requirement"]]:
+def _apart(
+    wanted: Iterable[str], recorded: Iterable[str], python: str
+) -> tuple[list["Requirement"], list["Requirement"]]:
     """Return what only one side has; what is spelled alike is not even parsed."""
     ours, theirs = ({"".join(line.split()): line for line in lines} for lines in (wanted, recorded))
-    asked = [_parsed(ours[key]) for key in sorted(ours.keys() - theirs.keys())]
-    known = [_parsed(theirs[key]) for key in sorted(theirs.keys() - ours.keys())]
-    added = [item for item in asked if not any(_same(item, _parsed(line)) for line in theirs.values())]
-    removed = [item for item in known if not any(_same(item, _parsed(line)) for line in ours.values())]
-    return added, removed
+    if ours.keys() == theirs.keys():
+        return [], []
+    asked, known = ({key: _parsed(line) for key, line in side.items()} for side in (ours, theirs))
+    added = [a for key, a in asked.items() if key not in known and not any(_same(a, k, python) for k in known.values())]
+    gone = [k for key, k in known.items() if key not in asked and not any(_same(a, k, python) for a in asked.values())]
+    return added, gone
 
 
 def _parsed(line: str) -> "Requirement":
@@ -76,7 +82,7 @@ def _parsed(line: str) -> "Requirement":
     try:
         return Requirement(line)
     except InvalidRequirement as error:
-        raise ValueError(str(error).splitlines()[0]) from None
+        raise ValueError(f"{line!r} is no requirement: {str(error).splitlines()[0]}") from None
 
 
 def _name(requirement: "Requirement") -> str:
@@ -87,14 +93,14 @@ def _shown(requirement: "Requirement") -> str:
     return str(requirement).replace(ANYWHERE, "")
 
 
-def _same(one: "Requirement", other: "Requirement") -> bool:
+def _same(one: "Requirement", other: "Requirement", python: str) -> bool:
     # A lock that names a source instead of a version says nothing about the specifier.
     elsewhere = any(r.url or str(r.specifier) == ANYWHERE for r in (one, other))
     return (
         _name(one) == _name(other)
         and {*map(canonical, one.extras)} == {*map(canonical, other.extras)}
         and (elsewhere or one.specifier == other.specifier)
-        and markers.same(str(one.marker or ""), str(other.marker or ""))
+        and markers.same(str(one.marker or ""), str(other.marker or ""), python)
     )
 
 

@@ -116,9 +116,7 @@ def settle(path: Path) -> None:
 
 def files(path: Path) -> tuple[Path, Path, Path]:
     """Return where model, lock copy and contract are to be read: an interrupted publication counts."""
-    model, copy, contract = (
-        moved if (moved := ready(path) / file.name).exists() else file for file in names(path)
-    )
+    model, copy, contract = (moved if (moved := ready(path) / file.name).exists() else file for file in names(path))
     return model, copy, contract
 
 
@@ -171,14 +169,10 @@ def read(path: Path) -> Contract:
     try:
         statement = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise ContractError(
-            f"{path} is missing, so nobody knows what the model was trained in: {again}."
-        ) from None
+        raise ContractError(f"{path} is missing, so nobody knows what the model was trained in: {again}.") from None
     except (OSError, ValueError, RecursionError) as error:
         raise ContractError(f"{path} is not readable JSON ({error}): {again}.") from None
-    kinds = (
-        tuple(statement.get(key) for key in ("_type", "predicateType")) if isinstance(statement, dict) else ()
-    )
+    kinds = tuple(statement.get(key) for key in ("_type", "predicateType")) if isinstance(statement, dict) else ()
     if kinds != (STATEMENT_TYPE, PREDICATE_TYPE):
         told = " and ".join(repr(kind) for kind in kinds) or "no statement"
         raise ContractError(
@@ -205,9 +199,7 @@ def malformed(statement: Mapping[str, Any]) -> list[str]:
     subject = statement.get("subject")
     first = subject[0] if isinstance(subject, list) and subject else None
     wrong = [] if holds(first, "digest.sha256", (str,)) else ["subject"]
-    return wrong + [
-        name for name, types in FIELDS.items() if not holds(statement.get("predicate"), name, types)
-    ]
+    return wrong + [name for name, types in FIELDS.items() if not holds(statement.get("predicate"), name, types)]
 
 
 def created() -> str:
