@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from http.client import HTTPConnection
+from http.client import OK, HTTPConnection
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,11 +38,16 @@ def say(text: str) -> None:
     print(f"\033[1m{text}\033[0m" if sys.stdout.isatty() else text, flush=True)
 
 
+def environment(**more: str) -> dict[str, str]:
+    """Return the environment of a user's shell: without what the outer make leaves in it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))} | more
+
+
 def run(*command: str | Path, cwd: Path = DEMO) -> None:
     """Show a command and run it; end the demo where it fails."""
     words = [str(word) for word in command]
     say("\n$ " + " ".join(Path(word).name if word.startswith(str(ROOT)) else word for word in words))
-    if subprocess.run(words, cwd=cwd, check=False).returncode:
+    if subprocess.run(words, cwd=cwd, env=environment(), check=False).returncode:
         sys.exit("The demo stops here: the command above failed.")
 
 
@@ -86,7 +91,7 @@ def wait_until_ready(port: int, service: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and service.poll() is None:
         try:
-            if ask(port, "GET", "/readyz")[0] == 200:
+            if ask(port, "GET", "/readyz")[0] == OK:
                 return
         except OSError:
             time.sleep(0.1)
@@ -98,7 +103,7 @@ def serve_one_prediction() -> None:
     port = free_port()
     say("\n$ make serve &")
     service = subprocess.Popen(
-        ["make", "serve"], cwd=DEMO, env={**os.environ, "SERVER__PORT": str(port)}, start_new_session=True
+        ["make", "serve"], cwd=DEMO, env=environment(SERVER__PORT=str(port)), start_new_session=True
     )
     try:
         wait_until_ready(port, service)
@@ -106,7 +111,7 @@ def serve_one_prediction() -> None:
         say(f"\n$ curl --data @tests/example.json http://127.0.0.1:{port}/predict")
         status, text = ask(port, "POST", "/predict", example)
         print(text)
-        if status != 200:
+        if status != OK:
             sys.exit(f"The service answered {status}.")
         print("Environment:", json.loads(ask(port, "GET", "/environment")[1]).get("signature"))
     finally:

@@ -38,6 +38,22 @@ def test_markers_extras_and_forks_decide(root: Path, environment: dict[str, str]
     assert versions(root, environment) == expected
 
 
+@pytest.mark.parametrize(("environment", "version"), [(LINUX, "2.0+cpu"), (MAC, "2.0")])
+def test_where_an_edge_names_no_version_its_fork_decides(root: Path, environment: dict[str, str], version: str) -> None:
+    text = re.sub(r'    \{ name = "torch", version.*\n.*\n', '    { name = "torch" },\n', uv_project.lock_text())
+    for fork, marker in {"2.0": "== 'darwin'", "2.0+cpu": "!= 'darwin'"}.items():
+        head = f'name = "torch"\nversion = "{fork}"\n'
+        assert head in text
+        text = text.replace(head, f'{head}resolution-markers = ["sys_platform {marker}"]\n')
+    (root / "uv.lock").write_text(text, encoding="utf-8")
+    assert versions(root, environment)["torch"] == version
+
+
+def test_an_extra_of_the_project_may_name_the_project(root: Path) -> None:
+    edit(root / "uv.lock", '    { name = "plotter" },\n', '    { name = "demo-app", extra = ["plot"] },\n')
+    assert "demo-app" not in {package.name for package in reader.locked(root, LINUX)}
+
+
 def test_the_project_itself_is_left_out_and_each_package_once(root: Path) -> None:
     names = [package.name for package in reader.locked(root, LINUX)]
     assert sorted(names) == sorted({*RUNTIME, "checker", "tester", "plotter", "writer"})

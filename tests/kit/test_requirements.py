@@ -1,5 +1,7 @@
 """Markers, requirements and file names: what means the same, and what does not."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,7 @@ def test_a_marker_that_is_none_is_an_error() -> None:
         ("platform_system != 'Windows'", "sys_platform != 'win32'"),
         ("platform_system == 'Linux' and extra == 'gpu'", "extra == 'gpu' and sys_platform == 'linux'"),
         ("python_version >= '3.8'", ""),
+        ("python_version >= '3.12' and os_name == 'nt'", "os_name == 'nt'"),
         ("python_version < '3.14'", "python_full_version < '3.14'"),
         ("sys_platform == 'emscripten' or os_name == 'nt'", "os_name == 'nt' or sys_platform == 'emscripten'"),
     ],
@@ -91,7 +94,11 @@ def test_pythons_are_compared_by_what_they_admit(one: str, other: str, *, same: 
 
 
 def test_groups_are_expanded_in_order() -> None:
-    groups = {"Dev_Tools": ["a", {"include-group": "test"}], "test": ["b", {"include-group": "lint"}], "lint": ["c"]}
+    groups: dict[str, list[Any]] = {
+        "Dev_Tools": ["a", {"include-group": "test"}],
+        "test": ["b", {"include-group": "lint"}],
+        "lint": ["c"],
+    }
     assert requirements.expand(groups, "dev-tools") == ["a", "b", "c"]
 
 

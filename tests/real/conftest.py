@@ -24,8 +24,7 @@ def origin(template: Path, tmp_path_factory: pytest.TempPathFactory, patch: str)
 def repository(origin: Path, tmp_path: Path) -> Path:
     """A copy of the set-up repository: files, environment, tool and model, ready to be broken."""
     folder = tmp_path / "demo"
-    shutil.copytree(origin, folder, symlinks=True)
     # An environment knows its own path (scripts, the editable install): made anew from the warm cache.
-    shutil.rmtree(folder / ".venv")
+    shutil.copytree(origin, folder, symlinks=True, ignore=shutil.ignore_patterns(".venv"))
     commands.succeed(folder, "make", "sync")
     return folder

@@ -89,7 +89,12 @@ REFUSED = (
 )
 
 ANYTHING = st.characters()
-TEXT = st.lists(st.sampled_from(FRAGMENTS + REFUSED) | st.text(ANYTHING, max_size=4), max_size=8).map("".join)
+# Finding a failure is enough: shrinking and explaining it take minutes here.
+SETTINGS = hypothesis.settings(
+    deadline=None, database=None, phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate]
+)
+PIECES = st.lists(st.sampled_from(FRAGMENTS) | st.text(ANYTHING, max_size=3), max_size=6)
+TEXT = PIECES.map("".join)
 
 
 def acceptable(text: str, limit: int) -> bool:
@@ -135,7 +140,9 @@ def shown(files: dict[str, str], answers: dict[str, Any]) -> None:
         assert f"Copyright (c) {answers['author']}\n" in files["LICENSE"]
 
 
-@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.settings(SETTINGS, max_examples=40)
+@hypothesis.example({"project_name": " 🦊 ", "description": " ".join(FRAGMENTS), "author": '"""\\"""'}, "MIT")
+@hypothesis.example({"project_name": '"🦊\\', "description": "x" * 2000, "author": "x" * 200}, "BSD-3-Clause")
 @hypothesis.given(
     texts=st.fixed_dictionaries(dict.fromkeys(LIMITS, TEXT)),
     licence=st.sampled_from(["none", "MIT", "Apache-2.0", "BSD-3-Clause"]),
@@ -152,7 +159,18 @@ def test_any_text_is_shown_unchanged_or_refused(
     shown(questionnaire.files(**good, license=licence), answers)
 
 
-@hypothesis.settings(max_examples=150, deadline=None)
+@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("character", REFUSED, ids=ascii)
+def test_a_character_that_no_file_can_hold_is_refused(
+    questionnaire: interrogation.Interrogation, name: str, character: str
+) -> None:
+    for text in (f"a{character}", f"{character}a"):
+        assert not acceptable(text, LIMITS[name])
+        with pytest.raises(ValueError, match=rf"'{name}': Use one line of 1 to {LIMITS[name]} characters"):
+            questionnaire.ask(**{name: text})
+
+
+@hypothesis.settings(SETTINGS, max_examples=150)
 @hypothesis.given(name=st.from_regex(r"[a-z0-9_]{0,9}\Z") | st.text(ANYTHING, max_size=60))
 def test_any_package_name_can_be_imported_or_is_refused(
     questionnaire: interrogation.Interrogation, reserved: frozenset[str], name: str
@@ -165,6 +183,7 @@ def test_any_package_name_can_be_imported_or_is_refused(
         and "__" not in name
         and not keyword.iskeyword(name)
         and name not in reserved
+        and not name.startswith("test_")
     )
     if good:
         assert questionnaire.ask(package_name=name)["package_name"] == name
@@ -173,7 +192,7 @@ def test_any_package_name_can_be_imported_or_is_refused(
             questionnaire.ask(package_name=name)
 
 
-@hypothesis.settings(max_examples=100, deadline=None)
+@hypothesis.settings(SETTINGS, max_examples=50)
 @hypothesis.given(text=TEXT | st.text(st.characters(categories=["L", "N", "Zs", "M"]), max_size=80))
 def test_a_derived_package_name_is_always_good(questionnaire: interrogation.Interrogation, text: str) -> None:
     """Copier validates a default too, and stops at one that its own template made."""
@@ -190,6 +209,7 @@ def test_a_derived_package_name_is_always_good(questionnaire: interrogation.Inte
         ("123", "model_123"),
         ("数据", "model"),
         ("class", "model_class"),
+        ("Test Records", "model_test_records"),
         ("CON", "model_con"),
         ("scikit-learn", "model_scikit_learn"),
         ("x" * 80, "x" * 44),
@@ -201,7 +221,7 @@ def test_the_derived_package_name(questionnaire: interrogation.Interrogation, pr
 
 
 @pytest.mark.parametrize(
-    "name", ["test", "json", "sklearn", "class", "con", "src", "tests", "parity", "models", "null"]
+    "name", ["test", "json", "sklearn", "class", "con", "src", "tests", "parity", "models", "null", "test_api"]
 )
 def test_a_taken_package_name_is_refused_with_another(questionnaire: interrogation.Interrogation, name: str) -> None:
     with pytest.raises(ValueError, match=f"Use another name, such as my_{name}: this one is taken"):
@@ -230,7 +250,7 @@ def test_an_index_of_a_company_is_taken(questionnaire: interrogation.Interrogati
     shown(questionnaire.files(package_index=address), questionnaire.ask(package_index=address))
 
 
-@hypothesis.settings(max_examples=80, deadline=None)
+@hypothesis.settings(SETTINGS, max_examples=80)
 @hypothesis.given(
     address=st.lists(
         st.sampled_from(["https://", "http://", "host.example", "user:secret@", ":8080", "/simple/", "?a=b", "..", "@"])

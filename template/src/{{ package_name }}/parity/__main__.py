@@ -67,6 +67,8 @@ def main() -> int:
     except BrokenPipeError:
         # Who read the output has seen enough (`| head`); what is still buffered has nowhere to go.
         sys.stderr.close()
+    except KeyboardInterrupt:
+        return 130  # 128 + SIGINT, as shells have it
     return 1
 
 

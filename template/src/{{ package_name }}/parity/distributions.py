@@ -41,10 +41,17 @@ class Distribution:
 def found(paths: Iterable[str] | None = None) -> Iterator[Distribution]:
     """Yield every distribution on `paths` (None: sys.path), of each name the one that is imported first."""
     folders = dict.fromkeys(map(os.path.realpath, sys.path if paths is None else paths))
-    for folder in filter(os.path.isdir, folders):
-        for name in sorted(os.listdir(folder)):
+    for folder in folders:
+        for name in _listed(folder):
             if name.endswith((".dist-info", ".egg-info")):
                 yield from _read(os.path.join(folder, name))
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:  # a zip, or nothing that this user may read: no package can be installed there
+        return []
 
 
 def installed(paths: Iterable[str] | None = None) -> dict[str, Distribution]:
@@ -85,8 +92,11 @@ def _editable(metadata: str) -> str:
         return ""
     import json  # noqa: PLC0415 - most environments hold one such file at most
 
-    address = json.loads(text)
-    return str(address["url"]) if address.get("dir_info", {}).get("editable") else ""
+    try:
+        address = json.loads(text)
+        return str(address["url"]) if address.get("dir_info", {}).get("editable") else ""
+    except (ValueError, KeyError, AttributeError):
+        return ""
 
 
 def records(distribution: Distribution) -> list[tuple[str, str]] | None:

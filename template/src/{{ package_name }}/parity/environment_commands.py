@@ -66,7 +66,7 @@ def document(report: Report) -> dict[str, Any]:
         "repair": report.repair or None,
         "signature": report.signature or None,
         "python": environment.python_minor(),
-        "packages": dict(report.packages),
+        "packages": dict(sorted(report.packages.items())),
         "platform": facts(),
         "links": [asdict(link) for link in report.links],
     }

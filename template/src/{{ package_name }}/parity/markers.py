@@ -67,7 +67,7 @@ def _environments(one: str, other: str, python: str) -> Iterator[dict[str, str]]
     admitted = sorted(SpecifierSet(python).filter(versions))
     variables = [{variable for variable, _ in pairs} for pairs in named]
     # A value that only one marker names may be said of another variable in the other, which is no difference.
-    values = {(k, v) for pairs in named for k, v in pairs if k == "extra" or all(k in own for own in variables)}
+    values = {(k, v) for pairs in named for k, v in pairs if all(k in own for own in variables)}
     for version, system, machine, implementation in product(admitted, SYSTEMS, MACHINES, IMPLEMENTATIONS):
         environment = {
             "python_full_version": version,

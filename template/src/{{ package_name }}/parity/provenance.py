@@ -5,55 +5,37 @@ change in silence. So all comparisons come before the first byte is unpickled, a
 golden predictions. https://scikit-learn.org/stable/model_persistence.html
 """
 
-import json
 import math
 import os
-import platform
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import environment, lock, materials, reader
-from .materials import CHECKS, POLICIES, REPAIR, Here
-from .statement import (
-    Contract,
-    ContractError,
-    DataRecord,
-    compose,
-    digest,
-    files,
-    names,
-    plain,
-    read,
-    ready,
-    settle,
-    write,
-)
+from . import environment, lock
+from .statement import Contract, ContractError, compose, digest, names, plain, read
 
-__all__ = [
-    "Contract",
-    "DataRecord",
-    "ModelRefused",
-    "check_contract",
-    "load_model",
-    "publish",
-    "read_contract",
-    "write_contract",
-]
+__all__ = ["Contract", "ContractError", "DataRecord", "ModelRefused", "check_contract", "load_model", "publish"]
 
 Load = Callable[[Path], Any]
 Predict = Callable[[Any, list[Any]], Sequence[float]]
 
 DEFAULT_MODEL = "models/champion.joblib"
 ENV_FILES = {"test": ".env.test", "prod": ".env.prod"}
+REPAIR = "rebuild its environment (`make rebuild MODEL=…`), or train again (`make train`)"
 # Relative and absolute. Measured in double precision: even training anew with other threads or another CPU's
 # code moves predictions by 7.5e-12 at most: a hundred times that passes, a change that matters does not.
 # In single precision it is 6e-5: who publishes such a model passes a tolerance of that size.
 TOLERANCE = 1e-9
+# The kinds of difference that refuse a model; the others are let pass, and told.
+POLICIES = {
+    "strict": {"bytes", "lock", "python", "framework", "environment"},
+    "model": {"bytes", "framework"},
+    "digest": {"bytes"},
+}
 
 
 class ModelRefused(RuntimeError):  # noqa: N818 - reads as what happened
@@ -65,83 +47,76 @@ class ModelRefused(RuntimeError):  # noqa: N818 - reads as what happened
         super().__init__("\n".join([f"{path} is refused:", *(f"  {reason}" for reason in self.reasons)]))
 
 
-def publish(
+@dataclass(frozen=True, slots=True)
+class DataRecord:
+    """What a model learned from: a name or description for people, and the sha256 of the data, in hex."""
+
+    name: str
+    sha256: str
+
+
+def publish(  # noqa: PLR0913 - each is a field of the contract
     model: object,
     path: Path,
     *,
     save: Callable[[Any, Path], None],
-    **record: Any,  # noqa: ANN401 - the arguments of write_contract
-) -> Contract:
-    """Save a model with `save(model, path)`, its lock copy and its contract; return the contract.
-
-    The files are made in a folder of their own, whose rename is the moment at which they hold: what ends the
-    process before leaves the old three, what ends it after the new three. `record` goes to write_contract.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        staged = Path(folder) / "ready" / path.name
-        staged.parent.mkdir()
-        save(model, staged)
-        contract = read(write_contract(staged, **record))
-        settle(path)
-        staged.parent.rename(ready(path))
-    settle(path)
-    return contract
-
-
-def write_contract(  # noqa: PLR0913 - each is a field of the contract
-    model_path: Path,
-    *,
+    load: Load,
+    predict: Predict,
     data: DataRecord,
     seed: Mapping[str, Any],
     metrics: Mapping[str, float],
     parameters: Mapping[str, Any],
     golden_inputs: Sequence[Any],
-    predict: Predict,
-    load: Load,
     framework: Sequence[str] = (),
     tolerance: float = TOLERANCE,
-) -> Path:
-    """Write lock copy and contract beside a model that is saved; return the contract's path.
+) -> Contract:
+    """Save a model, its lock copy and its contract at `path`, all or nothing; return the contract.
 
     `golden_inputs` are rows that are predicted now and wherever the model is loaded, always in one batch: a
     prediction's last bits move with the rows beside it. `framework` names the distributions that the model
     needs, which policy `model` compares with all they require; without it, those its class comes from.
     Raises ValueError where a golden prediction, an input or a metric is not finite, LockError without a lock.
     """
-    _, lock_copy, target = names(model_path)
-    packages = environment.runtime_versions()
-    lock_name = materials.copy_lock(lock_copy)
-    inputs = json.loads(json.dumps(golden_inputs, default=plain))
-    # The saved file predicts: a reloaded array can lie in memory otherwise, and sums then end in other bits.
-    model = load(model_path)
-    needed = materials.closure(framework or materials.distributions_of(model)) & packages.keys()
-    statement = compose(
-        model_path,
-        {
-            "template": lock.pins()["template"],
-            "code": materials.code(lock.find_root(), reader.MANIFESTS[0]),
-            "model": {
-                "bytes": model_path.stat().st_size,
-                "class": f"{type(model).__module__}.{type(model).__qualname__}",
-            },
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        staged = Path(folder) / "ready" / path.name
+        staged.parent.mkdir()
+        save(model, staged)
+        # The saved file predicts: a reloaded array can lie in memory otherwise, and sums then end in other bits.
+        reloaded, inputs = load(staged), plain(golden_inputs)
+        training = {
             "data": {"name": data.name, "digest": {"sha256": data.sha256}},
-            "lock": {"name": lock_name, "digest": {"sha256": digest(lock_copy)}},
-            "environment": {
-                "signature": lock.signature(packages, environment.python_minor()),
-                "python": platform.python_version(),
-                "packages": dict(sorted(packages.items())),
-                "modelPackages": sorted(needed or packages),
-            },
-            "platform": materials.machine(),
             "seed": seed,
             "parameters": parameters,
             "metrics": metrics,
-            "golden": {"inputs": inputs, "outputs": answers(predict, model, inputs), "tolerance": tolerance},
-        },
-    )
-    write(statement, target)
-    return target
+            "golden": {"inputs": inputs, "outputs": answers(predict, reloaded, inputs), "tolerance": tolerance},
+        }
+        contract = compose(staged, reloaded, training, framework)
+        settle(path)
+        # The moment at which the new three hold: what ends the process before leaves the old three.
+        staged.parent.rename(ready(path))
+    settle(path)
+    return contract
+
+
+def ready(path: Path) -> Path:
+    """Return the folder that holds what is published and not yet in its place."""
+    return path.with_name(f".{path.name}.ready")
+
+
+def settle(path: Path) -> None:
+    """Move what was published into its place, also for a publication that was interrupted."""
+    for file in names(path):
+        with suppress(FileNotFoundError):
+            (ready(path) / file.name).replace(file)
+    with suppress(FileNotFoundError):
+        ready(path).rmdir()
+
+
+def files(path: Path) -> tuple[Path, Path, Path]:
+    """Return where model, lock copy and contract are to be read: an interrupted publication counts."""
+    model, copy, contract = (moved if (moved := ready(path) / file.name).exists() else file for file in names(path))
+    return model, copy, contract
 
 
 def read_contract(path: Path) -> Contract:
@@ -156,41 +131,65 @@ def load_model(path: Path, *, load: Load, predict: Predict, policy: str = "stric
     answer as it did in training. What a policy laxer than `strict` lets pass stands in the contract's
     `overrides`: whoever serves such a model logs and shows it.
     """
-    contract, reasons, overrides = judge(path, policy)
-    if contract is None or reasons:
-        raise ModelRefused(path, reasons)
+    contract = check_contract(path, policy)
     try:
         model = load(files(path)[0])
         outputs = answers(predict, model, contract.at("golden.inputs"))
     except Exception as error:
         reason = f"{path.name} is as published, but this code cannot use it ({error!r}): {REPAIR}."
         raise ModelRefused(path, [reason]) from error
-    if reasons := list(golden_differs(contract, outputs)):
-        raise ModelRefused(path, reasons)
-    return model, replace(contract, overrides=tuple(overrides))
+    if reason := golden_differs(contract, outputs):
+        raise ModelRefused(path, [reason])
+    return model, contract
 
 
-def check_contract(path: Path, policy: str = "strict") -> list[str]:
-    """Return why the model at `path` must not be loaded, one sentence each; nothing is unpickled."""
-    return judge(path, policy)[1]
+def check_contract(path: Path, policy: str = "strict") -> Contract:
+    """Return the contract of the model at `path`, with what the policy lets pass; nothing is unpickled.
 
-
-def judge(path: Path, policy: str) -> tuple[Contract | None, list[str], list[str]]:
-    """Return the contract, the reasons against the model, and what only a stricter policy minds."""
+    Raises ModelRefused with all reasons together.
+    """
     if policy not in POLICIES:
-        raise ValueError(f"{policy!r} is no policy for models: choose one of {', '.join(POLICIES)}")
+        raise ModelRefused(path, [f"MODEL_POLICY={policy} is no policy: choose one of {', '.join(POLICIES)}."])
     model, lock_copy, _ = files(path)
     if not model.is_file():
-        return None, [f"{path} is missing: train it (`make train`), or correct MODEL_PATH."], []
+        raise ModelRefused(path, [f"{path} is missing: train it (`make train`), or correct MODEL_PATH."])
     try:
-        contract = read_contract(path)
-        here = Here(model, lock_copy, environment.runtime_versions())
+        contract, packages = read_contract(path), environment.runtime_versions()
     except (ContractError, lock.LockError) as error:
-        return None, [str(error)], []
-    found = {name: list(check(contract, here)) for name, check in CHECKS.items()}
-    reasons = [text for name in found if name in POLICIES[policy] for text in found[name]]
-    overrides = [text for name in found if name not in POLICIES[policy] for text in found[name]]
-    return contract, reasons, overrides
+        raise ModelRefused(path, [str(error)]) from error
+    found = [*files_differ(contract, model, lock_copy), *environment_differs(contract, packages)]
+    if reasons := [reason for kind, reason in found if kind in POLICIES[policy]]:
+        raise ModelRefused(path, reasons)
+    return replace(contract, overrides=tuple(reason for _, reason in found))
+
+
+def files_differ(contract: Contract, model: Path, lock_copy: Path) -> Iterator[tuple[str, str]]:
+    """Yield the kind and a sentence where model and lock copy are not the files of the contract."""
+    size, wanted, found, told = model.stat().st_size, contract.at("model.bytes"), digest(model), ""
+    if size < wanted:
+        told = f"is truncated ({size} of {wanted} bytes): copy it again"
+    elif found != contract.sha256:
+        told = f"is another file than its contract's (sha256 {found[:12]}, not {contract.sha256[:12]}): restore it"
+    if told:
+        yield "bytes", f"{model.name} {told}, or train again (`make train`)."
+    held = lock_copy.is_file()
+    if not held or digest(lock_copy) != contract.at("lock.digest.sha256"):
+        told = "was altered" if held else "is missing"
+        yield "lock", f"{lock_copy.name} {told}, and the model's environment is rebuilt from it: restore it."
+
+
+def environment_differs(contract: Contract, packages: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the kind and a sentence for interpreter and packages (name -> version here) that are others."""
+    python, trained = contract.at("environment.python"), contract.at("environment.packages")
+    if python.split(".")[:2] != environment.python_minor().split("."):
+        yield "python", f"Python is {environment.python_minor()} here and was {python} in training: {REPAIR}."
+    needed = set(contract.at("environment.modelPackages"))
+    # First what the model itself needs: the rest often follows from it.
+    for name in sorted(trained.keys() | packages.keys(), key=lambda name: (name not in needed, name)):
+        then, now = trained.get(name, "absent"), packages.get(name, "absent")
+        if then != now:
+            kind = "framework" if name in needed else "environment"
+            yield kind, f"{name} is {now} here and was {then} in training: {REPAIR}."
 
 
 def answers(predict: Predict, model: object, inputs: list[Any]) -> list[float]:
@@ -198,48 +197,47 @@ def answers(predict: Predict, model: object, inputs: list[Any]) -> list[float]:
     return [float(number) for number in predict(model, inputs)]
 
 
-def golden_differs(contract: Contract, outputs: Sequence[float]) -> Iterator[str]:
-    """Yield a sentence where the model does not answer as it did in training."""
+def golden_differs(contract: Contract, outputs: Sequence[float]) -> str:
+    """Return a sentence where the model does not answer as it did in training, "" where it does."""
     wanted, tolerance = contract.at("golden.outputs"), contract.at("golden.tolerance")
     if len(outputs) != len(wanted):
-        yield f"{len(outputs)} golden predictions come back, {len(wanted)} were made in training: {REPAIR}."
-        return
-    pairs = list(zip(outputs, wanted, strict=True))
+        return f"{len(outputs)} golden predictions come back, {len(wanted)} were made in training: {REPAIR}."
+    pairs = zip(outputs, wanted, strict=True)
     wrong = [pair for pair in pairs if not math.isclose(*pair, rel_tol=tolerance, abs_tol=tolerance)]
-    if wrong:
-        now, then = max(wrong, key=lambda pair: abs(pair[0] - pair[1]))
-        yield (
-            f"{len(wrong)} of {len(pairs)} golden predictions differ by more than {tolerance:g},"
-            f" as {now!r} here and {then!r} in training: {REPAIR}."
-        )
+    if not wrong:
+        return ""
+    now, then = max(wrong, key=lambda pair: abs(pair[0] - pair[1]))
+    return (
+        f"{len(wrong)} of {len(wanted)} golden predictions differ by more than {tolerance:g},"
+        f" as {now!r} here and {then!r} in training: {REPAIR}."
+    )
 
 
-def setting(name: str) -> str:
-    """Return a setting as the settings have it, "" where it is not set; without importing them, to be quick."""
+def setting(name: str, default: str) -> str:
+    """Return a setting as the settings have it, without importing them: that takes longer than all of `verify`."""
     if value := os.environ.get(name):
         return value
     file = (lock.find_root() or Path()) / ENV_FILES.get(os.environ.get("APP_ENV", ""), ".env")
     assignment = rf"(?im)^[ \t]*(?:export[ \t]+)?{name}[ \t]*=[ \t]*(.*?)(?:[ \t]+#.*)?$"
     with suppress(OSError, UnicodeDecodeError):
         values: list[str] = ["", *re.findall(assignment, file.read_text(encoding="utf-8"))]
-        return values[-1].strip(" \t\r'\"")
-    return ""
+        return values[-1].strip(" \t\r'\"") or default
+    return default
 
 
 def model_path() -> Path:
     """Return the model's path as the settings have it."""
-    return (lock.find_root() or Path()) / (setting("MODEL_PATH") or DEFAULT_MODEL)
+    return (lock.find_root() or Path()) / setting("MODEL_PATH", DEFAULT_MODEL)
 
 
 def verify_link() -> tuple[bool, str, list[str]]:
     """Return (holds, one line, reasons) for the last link; a model that is not trained yet breaks nothing."""
-    path, policy = model_path(), setting("MODEL_POLICY") or "strict"
+    path, policy = model_path(), setting("MODEL_POLICY", "strict")
     if not any(file.exists() for file in files(path)):
         return True, f"no model at {path} yet", []
     try:
-        contract, reasons, overrides = judge(path, policy)
-    except ValueError as error:
-        return False, f"MODEL_POLICY={policy}", [f"MODEL_POLICY is refused: {error}."]
-    told = f" {contract.sha256[:12]}, trained {contract.at('created')}" if contract else ""
-    passed = f"; MODEL_POLICY={policy} lets {len(overrides)} pass" if overrides else ""
-    return not reasons, f"{path.name}{told}{passed}", reasons
+        contract = check_contract(path, policy)
+    except ModelRefused as refused:
+        return False, path.name, list(refused.reasons)
+    passed = f"; MODEL_POLICY={policy} lets {len(contract.overrides)} pass" if contract.overrides else ""
+    return True, f"{path.name} {contract.sha256[:12]}, trained {contract.at('created')}{passed}", []

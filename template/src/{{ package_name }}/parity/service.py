@@ -151,9 +151,9 @@ def create_app(  # noqa: PLR0913 - each is a part of the app
     app.add_exception_handler(RequestValidationError, refuse_input)
     app.add_exception_handler(UnavailableError, refuse_for_now)
     app.add_middleware(BodyLimit)
-    app.include_router(operation)
     for router in routers:
         app.include_router(router, dependencies=[Depends(require_key)])
+    app.include_router(operation)
     return app
 
 

@@ -5,57 +5,48 @@ harm. https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
 """
 
 import hashlib
+import importlib.metadata
 import json
 import os
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, is_dataclass
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import methodcaller
 from pathlib import Path
 from types import NoneType
 from typing import Any
+
+from . import environment, lock, reader
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 # A name, not an address: `.example` belongs to nobody, for good. https://www.rfc-editor.org/rfc/rfc2606
 PREDICATE_TYPE = "https://parity.example/model-contract/v1"
 
 # What must stand in the predicate, and as what. More may stand there: a later version adds fields.
-FIELDS: dict[str, tuple[type, ...]] = {
-    "created": (str,),
-    "template": (str,),
-    "code.commit": (str, NoneType),
-    "code.dirty": (bool, NoneType),
-    "model.bytes": (int,),
-    "model.class": (str,),
-    "data.name": (str,),
-    "data.digest.sha256": (str,),
-    "lock.name": (str,),
-    "lock.digest.sha256": (str,),
-    "environment.signature": (str,),
-    "environment.python": (str,),
-    "environment.packages": (dict,),
-    "environment.modelPackages": (list,),
-    "platform": (dict,),
-    "seed": (dict,),
-    "parameters": (dict,),
-    "metrics": (dict,),
-    "golden.inputs": (list,),
-    "golden.outputs": (list,),
-    "golden.tolerance": (float, int),
-    "checksum": (str,),
+FIELDS: dict[tuple[type, ...], str] = {
+    (str,): "created template model.class data.name data.digest.sha256 lock.name lock.digest.sha256"
+    " environment.signature environment.python checksum",
+    (dict,): "environment.packages platform seed parameters metrics",
+    (list,): "environment.modelPackages golden.inputs golden.outputs",
+    (int,): "model.bytes",
+    (int, float): "golden.tolerance",
+    (str, NoneType): "code.commit",
+    (bool, NoneType): "code.dirty",
 }
+# They change results or their last bits, and no package list shows them.
+VARIABLES = ["PYTHONHASHSEED", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG"]
+POOL = ("internal_api", "version", "architecture", "num_threads")  # of a BLAS or OpenMP library
+# What a git hook leaves in the environment would point git at another repository.
+GIT_ENVIRONMENT = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
+AGAIN = "restore it with its model, or train again (`make train`)"
 
 
 class ContractError(RuntimeError):
     """The file is no contract; the message is one sentence, with the repair."""
-
-
-@dataclass(frozen=True, slots=True)
-class DataRecord:
-    """What a model learned from: a name or description for people, and the sha256 of the data, in hex."""
-
-    name: str
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +58,7 @@ class Contract:
 
     def at(self, field: str) -> Any:  # noqa: ANN401 - a leaf of a JSON document
         """Return the value of a field of the predicate: `at("environment.packages")`."""
-        return find(self.statement["predicate"], field)
+        return find(self.statement, f"predicate.{field}")
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -77,16 +68,19 @@ class Contract:
     @property
     def sha256(self) -> str:
         """Return the digest of the model's bytes, in hex: the model's name in every record."""
-        return str(self.statement["subject"][0]["digest"]["sha256"])
+        return str(find(self.statement, "subject.0.digest.sha256"))
 
 
 def find(document: Any, field: str) -> Any:  # noqa: ANN401 - a leaf of a JSON document
-    """Return what stands at a dotted path; raises KeyError where nothing does."""
+    """Return what stands at a dotted path; raises LookupError, TypeError or ValueError where nothing does."""
     for key in field.split("."):
-        if not isinstance(document, Mapping):
-            raise KeyError(field)
-        document = document[key]
+        document = document[int(key) if isinstance(document, list) else key]
     return document
+
+
+def names(path: Path) -> tuple[Path, Path, Path]:
+    """Return the paths of model, lock copy and contract, for the model's path."""
+    return path, path.with_name(f"{path.name}.lock"), path.with_name(f"{path.name}.contract.json")
 
 
 def digest(path: Path) -> str:
@@ -95,40 +89,69 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def names(path: Path) -> tuple[Path, Path, Path]:
-    """Return the paths of model, lock copy and contract, for the model's path."""
-    return path, path.with_name(f"{path.name}.lock"), path.with_name(f"{path.name}.contract.json")
+def compose(file: Path, model: object, training: Mapping[str, object], framework: Iterable[str] = ()) -> Contract:
+    """Write lock copy and contract beside the saved model `file` and return the contract.
+
+    `training` holds the fields that only the training knows: data, seed, parameters, metrics, golden.
+    Raises ValueError for numbers that JSON cannot hold, LockError without a lock.
+    """
+    kind, (_, lock_copy, target) = type(model), names(file)
+    document = plain(
+        {
+            "_type": STATEMENT_TYPE,
+            "subject": [{"name": file.name, "digest": {"sha256": digest(file)}}],
+            "predicateType": PREDICATE_TYPE,
+            "predicate": {
+                "created": created(),
+                "template": lock.pins()["template"],
+                "code": code(lock.find_root()),
+                "model": {"bytes": file.stat().st_size, "class": f"{kind.__module__}.{kind.__qualname__}"},
+                "lock": {"name": copy_lock(lock_copy), "digest": {"sha256": digest(lock_copy)}},
+                "environment": packages(framework or distributions_of(kind)),
+                "platform": machine(),
+                **training,
+            },
+        }
+    )
+    document["predicate"]["checksum"] = checksum(document)
+    target.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return read(target)
 
 
-def ready(path: Path) -> Path:
-    """Return the folder that holds what is published and not yet in its place."""
-    return path.with_name(f".{path.name}.ready")
+def read(path: Path) -> Contract:
+    """Return the contract in a file; raises ContractError where it is missing, damaged or edited."""
+    try:
+        statement = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ContractError(f"{path} is missing, so nobody knows what the model was trained in: {AGAIN}.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ContractError(f"{path} is not readable JSON ({error}): {AGAIN}.") from None
+    kinds = [statement.get(key) for key in ("_type", "predicateType")] if isinstance(statement, dict) else []
+    if kinds != [STATEMENT_TYPE, PREDICATE_TYPE]:
+        told = " and ".join(map(repr, kinds)) or "no statement"
+        raise ContractError(
+            f"{path} is no contract that this code knows ({told}): update the template, or train again."
+        )
+    if wrong := malformed(statement):
+        told = ", ".join(wrong)
+        raise ContractError(f"{path} has been edited or damaged ({told} missing or of another type): {AGAIN}.")
+    if statement["predicate"]["checksum"] != checksum(statement):
+        raise ContractError(f"{path} has been edited: its checksum no longer fits; {AGAIN}.")
+    return Contract(statement)
 
 
-def settle(path: Path) -> None:
-    """Move what was published into its place, also for a publication that was interrupted."""
-    for file in names(path):
-        with suppress(FileNotFoundError):
-            (ready(path) / file.name).replace(file)
-    with suppress(FileNotFoundError):
-        ready(path).rmdir()
+def malformed(statement: Mapping[str, Any]) -> list[str]:
+    """Return the fields that are missing or of another type."""
 
+    def holds(field: str, types: tuple[type, ...]) -> bool:
+        try:
+            return isinstance(find(statement, field), types)
+        except (LookupError, TypeError, ValueError):
+            return False
 
-def files(path: Path) -> tuple[Path, Path, Path]:
-    """Return where model, lock copy and contract are to be read: an interrupted publication counts."""
-    model, copy, contract = (moved if (moved := ready(path) / file.name).exists() else file for file in names(path))
-    return model, copy, contract
-
-
-def plain(value: object) -> object:
-    """Return what JSON can hold for a NumPy number or array, a path, or a dataclass."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if isinstance(value, Path):
-        return value.as_posix()
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"a contract cannot hold {value!r}: hand over numbers, text, lists and dicts")
+    every = [("subject.0.digest.sha256", (str,))]
+    every += [(f"predicate.{name}", types) for types, fields in FIELDS.items() for name in fields.split()]
+    return [field.removeprefix("predicate.") for field, types in every if not holds(field, types)]
 
 
 def checksum(statement: Mapping[str, Any]) -> str:
@@ -138,75 +161,97 @@ def checksum(statement: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def compose(model: Path, predicate: Mapping[str, object]) -> dict[str, Any]:
-    """Return the statement about the file `model`; raises ValueError for what JSON cannot hold."""
-    statement = {
-        "_type": STATEMENT_TYPE,
-        "subject": [{"name": model.name, "digest": {"sha256": digest(model)}}],
-        "predicateType": PREDICATE_TYPE,
-        "predicate": {"created": created(), **predicate},
-    }
+def plain(value: object) -> Any:  # noqa: ANN401 - a JSON document
+    """Return a value as it comes back from JSON, NumPy's numbers and arrays as plain ones; raises ValueError."""
     try:
-        document: dict[str, Any] = json.loads(json.dumps(statement, default=plain, allow_nan=False))
-    except ValueError as error:
-        raise ValueError(
-            "a contract holds finite numbers only: look for nan in metrics, golden inputs and predictions"
-        ) from error
-    document["predicate"]["checksum"] = checksum(document)
-    return document
-
-
-def write(statement: Mapping[str, Any], path: Path) -> None:
-    """Write a statement for people and machines, complete or not at all."""
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(json.dumps(statement, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
-
-
-def read(path: Path) -> Contract:
-    """Return the contract in a file; raises ContractError where it is missing, damaged or edited."""
-    again = "restore it with its model, or train again (`make train`)"
-    try:
-        statement = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise ContractError(f"{path} is missing, so nobody knows what the model was trained in: {again}.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ContractError(f"{path} is not readable JSON ({error}): {again}.") from None
-    kinds = tuple(statement.get(key) for key in ("_type", "predicateType")) if isinstance(statement, dict) else ()
-    if kinds != (STATEMENT_TYPE, PREDICATE_TYPE):
-        told = " and ".join(repr(kind) for kind in kinds) or "no statement"
-        raise ContractError(
-            f"{path} is no contract that this code knows ({told}): update the template, or train again."
-        )
-    if wrong := malformed(statement):
-        raise ContractError(
-            f"{path} has been edited or damaged ({', '.join(wrong)} missing or of another type): {again}."
-        )
-    if statement["predicate"]["checksum"] != checksum(statement):
-        raise ContractError(f"{path} has been edited: its checksum no longer fits; {again}.")
-    return Contract(statement)
-
-
-def malformed(statement: Mapping[str, Any]) -> list[str]:
-    """Return the fields that are missing or of another type."""
-
-    def holds(document: object, field: str, types: tuple[type, ...]) -> bool:
-        try:
-            return isinstance(find(document, field), types)
-        except KeyError:
-            return False
-
-    subject = statement.get("subject")
-    first = subject[0] if isinstance(subject, list) and subject else None
-    wrong = [] if holds(first, "digest.sha256", (str,)) else ["subject"]
-    return wrong + [name for name, types in FIELDS.items() if not holds(statement.get("predicate"), name, types)]
+        return json.loads(json.dumps(value, default=methodcaller("tolist"), allow_nan=False))
+    except (ValueError, AttributeError) as error:
+        told = "a contract holds text, finite numbers, lists and dicts only: look for nan in metrics and predictions"
+        raise ValueError(told) from error
 
 
 def created() -> str:
-    """Return the time in UTC; SOURCE_DATE_EPOCH fixes it.
+    """Return the time in UTC; SOURCE_DATE_EPOCH fixes it. https://reproducible-builds.org/docs/source-date-epoch/."""
+    seconds = int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    https://reproducible-builds.org/docs/source-date-epoch/
+
+def copy_lock(path: Path) -> str:
+    """Copy the lock to `path` and return its name; several files are joined as their digest has them."""
+    root = lock.find_root()
+    sources = [root / name for name in reader.LOCKS] if root else [lock.neutral_path()]
+    path.write_bytes(b"\0".join(source.read_bytes() for source in sources))
+    return ", ".join(source.name for source in sources)
+
+
+def packages(roots: Iterable[str]) -> dict[str, Any]:
+    """Return the runtime's packages, and as `modelPackages` those that `roots` require (all, where none does)."""
+    versions = environment.runtime_versions()
+    return {
+        "signature": lock.signature(versions, environment.python_minor()),
+        "python": platform.python_version(),
+        "packages": dict(sorted(versions.items())),
+        "modelPackages": sorted(closure(roots) & versions.keys() or versions),
+    }
+
+
+def distributions_of(kind: type) -> set[str]:
+    """Return the distributions that a class and its bases come from, this project left out."""
+    modules = {base.__module__.partition(".")[0] for base in kind.__mro__} - {__name__.partition(".")[0]}
+    known = importlib.metadata.packages_distributions()
+    return {name for module in modules for name in known.get(module, ())}
+
+
+def closure(roots: Iterable[str]) -> set[str]:
+    """Return the canonical names of installed distributions and of all that they require here."""
+    from packaging.requirements import Requirement  # noqa: PLC0415 - only training asks
+
+    present = {lock.canonical(found.name): found for found in importlib.metadata.distributions() if found.name}
+    seen: set[str] = set()
+    todo = list(roots)
+    while todo:
+        name = lock.canonical(todo.pop())
+        if name in present and name not in seen:
+            seen.add(name)
+            needed = [Requirement(text) for text in present[name].requires or ()]
+            todo += [each.name for each in needed if not each.marker or each.marker.evaluate({"extra": ""})]
+    return seen
+
+
+def code(root: Path | None) -> dict[str, str | bool | None]:
+    """Return the commit that `root` is at, and whether tracked files differ from it; None: unknown.
+
+    Untracked files do not make it dirty: data, notes and a lock not yet committed lie about in every folder.
     """
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    time = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Not tracked: the folder lies in somebody else's repository, whose commit says nothing about it.
+    if root is None or git(root, "ls-files", "--error-unmatch", reader.MANIFESTS[0]) is None:
+        return {"commit": None, "dirty": None}
+    commit = git(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    changes = git(root, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": None if commit is None or changes is None else bool(changes)}
+
+
+def git(root: Path, *arguments: str) -> str | None:
+    """Return what git prints; None where it is missing or fails."""
+    variables = {name: value for name, value in os.environ.items() if name not in GIT_ENVIRONMENT}
+    command = ["git", "-C", str(root), *arguments]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=True, env=variables)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return result.stdout.strip()
+
+
+def machine() -> dict[str, Any]:
+    """Return what the results' last bits can depend on beside the packages: told, never compared."""
+    # Asked only where the framework has loaded it: it lists libraries that are in memory already.
+    pools = sys.modules.get("threadpoolctl")
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "libc": " ".join(platform.libc_ver()).strip(),
+        "implementation": platform.python_implementation(),
+        "cpus": os.cpu_count(),
+        "variables": {name: os.environ.get(name) for name in VARIABLES},
+        "pools": [{key: pool.get(key) for key in POOL} for pool in (pools.threadpool_info() if pools else ())],
+    }

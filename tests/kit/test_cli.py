@@ -1,0 +1,249 @@
+"""`python -m <package>.parity`: what it prints, what it returns, and what it does not import."""
+
+import json
+import os
+import subprocess
+import sys
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+
+import pytest
+from standing.parity import __main__ as cli
+from standing.parity import environment_commands, lock
+from standing.parity.drift import Finding
+from standing.parity.environment import Link, Report
+
+from kit import uv_project
+
+pytestmark = pytest.mark.static
+
+BROKEN = Report(
+    links=(
+        Link("manifest", "pyproject.toml", ok=True),
+        Link(
+            "environment",
+            "1 difference",
+            ok=False,
+            findings=(Finding("version", "beta", "beta 2.0 is installed.", "make sync", "2.1", "2.0", "direct"),),
+        ),
+        Link("model", "not checked"),
+    )
+)
+WHOLE = Report(links=(Link("manifest", "pyproject.toml", ok=True),), signature="sha256:abc", packages={"a": "1"})
+
+
+class Terminal(TextIOWrapper):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def shown(report: Report, kind: type[TextIOWrapper] = TextIOWrapper, encoding: str = "utf-8") -> str:
+    raw = BytesIO()
+    stream = kind(raw, encoding=encoding)
+    environment_commands.show(report, stream)
+    stream.flush()
+    return raw.getvalue().decode(encoding)
+
+
+def saved(path: Path, packages: dict[str, str], python: str = "3.13", **platform: object) -> str:
+    document = {"schema": 1, "python": python, "packages": packages, "platform": platform}
+    path.write_text(json.dumps(document))
+    return str(path)
+
+
+def test_the_table_names_link_difference_and_repair() -> None:
+    assert shown(BROKEN).splitlines() == [
+        "  ✓ manifest     pyproject.toml",
+        "  ✗ environment  1 difference",
+        "  │              • beta 2.0 is installed (direct)",
+        "  · model        not checked",
+        "",
+        "  Repair: make sync",
+    ]
+    assert shown(WHOLE).splitlines()[-1].endswith("sha256:abc")
+
+
+def test_marks_are_ascii_where_nothing_else_can_be_printed() -> None:
+    text = shown(BROKEN, encoding="ascii")
+    assert text.splitlines()[:2] == ["  + manifest     pyproject.toml", "  x environment  1 difference"]
+
+
+def test_a_path_that_the_stream_cannot_print_does_not_end_it() -> None:
+    assert "caf?" in shown(Report(links=(Link("model", "café", ok=True),)), encoding="ascii")
+
+
+def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    assert "\033[31m" in shown(BROKEN, Terminal)
+    assert "\033[" not in shown(BROKEN)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\033[" not in shown(BROKEN, Terminal)
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert "\033[" not in shown(BROKEN, Terminal)
+
+
+def test_a_long_list_is_cut_for_people_and_whole_for_machines() -> None:
+    findings = tuple(Finding("extra", f"p{n}", f"p{n} 1 is installed.", "make sync") for n in range(40))
+    report = Report(links=(Link("environment", "40 differences", ok=False, findings=findings),))
+    assert len(shown(report).splitlines()) < 20
+    assert "28 more" in shown(report)
+    assert len(environment_commands.document(report)["links"][0]["findings"]) == 40
+
+
+def test_json_holds_what_is_documented() -> None:
+    document = json.loads(json.dumps(environment_commands.document(BROKEN)))
+    assert document.keys() == {"schema", "ok", "repair", "signature", "python", "packages", "platform", "links"}
+    assert (document["ok"], document["repair"], document["signature"]) == (False, "make sync", None)
+    assert document["links"][1]["findings"] == [
+        {
+            "kind": "version",
+            "name": "beta",
+            "message": "beta 2.0 is installed.",
+            "repair": "make sync",
+            "locked": "2.1",
+            "installed": "2.0",
+            "role": "direct",
+            "warning": False,
+        }
+    ]
+    reference = (Path(__file__).parents[2] / "docs" / "reference" / "verify.md").read_text(encoding="utf-8")
+    fields = {*document, *document["links"][1], *document["links"][1]["findings"][0], *document["platform"]}
+    assert [field for field in sorted(fields) if f"`{field}`" not in reference] == []
+
+
+def test_diff_names_both_versions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = saved(tmp_path / "1", {"a": "1", "b": "2", "c": "3"}, system="Linux")
+    other = saved(tmp_path / "2", {"a": "1", "b": "2.1", "d": "4"}, python="3.14", system="Darwin")
+    assert cli.run(["diff", one, other]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "b: 2 -> 2.1",
+        "c: 3 -> absent",
+        "d: absent -> 4",
+        "python: 3.13 -> 3.14",
+        "  beside it: system: Linux -> Darwin",
+    ]
+
+
+def test_diff_of_equals_is_0_whatever_the_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = saved(tmp_path / "1", {"a": "1"}, libc="glibc 2.36")
+    other = saved(tmp_path / "2", {"a": "1"}, libc="")
+    assert cli.run(["diff", one, other]) == 0
+    assert "equal: 1 packages" in capsys.readouterr().out
+
+
+def test_diff_reads_stdin_and_what_is_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = uv_project.write(tmp_path / "demo")
+    for name, version in uv_project.RUNTIME.items():
+        uv_project.install(tmp_path / "site", name, version)
+    monkeypatch.setattr(lock, "find_root", lambda: root)
+    monkeypatch.setattr(lock, "here_environment", lambda: uv_project.LINUX)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "site")])
+    assert cli.run(["signature", "--json"]) == 0
+    text = capsys.readouterr().out
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(text.encode())))
+    assert cli.run(["diff", "-", "here"]) == 0
+    assert cli.run(["signature"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == json.loads(text)["signature"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"schema": 2, "python": "3", "packages": {}, "platform": {}}', "{}"])
+def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    (tmp_path / "x").write_text(text)
+    assert cli.run(["diff", str(tmp_path / "x"), "here"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_the_lock_is_written_where_it_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, target = uv_project.write(tmp_path / "demo"), tmp_path / "out.json"
+    assert cli.run(["lock", "--production", "--root", str(root), "--output", str(target)]) == 0
+    assert lock.read_neutral(target).runtime.keys() >= {"alpha", "torch"}
+    assert cli.run(["lock", "--root", str(root), "--output", str(tmp_path / "no" / "x")]) == 1
+    assert "cannot be written" in capsys.readouterr().err
+    (root / "uv.lock").unlink()
+    assert cli.run(["lock", "--root", str(root), "--output", str(target)]) == 1
+    assert "run `make lock`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [*cli.COMMANDS])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.run([command, "--help"])
+    assert ended.value.code == 0
+    assert "usage:" in capsys.readouterr().out
+
+
+def test_the_list_of_commands_is_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert [name for name in (*cli.COMMANDS, *cli.PROGRAMS) if f"  {name}" not in out] == []
+    assert cli.run([]) == 2
+
+
+@pytest.mark.parametrize("command", ["nonsense", "rebuild"])
+def test_an_unknown_command_is_one_sentence(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.run([command]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_program_of_developers_gets_its_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".tools").mkdir()
+    (tmp_path / ".tools" / "rebuild.py").write_text("import sys; sys.exit(len(sys.argv))")
+    monkeypatch.setattr(lock, "find_root", lambda: tmp_path)
+    assert cli.run(["rebuild", "a", "b"]) == 3
+
+
+def test_a_package_that_was_removed_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(cli.COMMANDS, "verify", ("nowhere:run", ""))
+    monkeypatch.setattr(sys, "argv", ["parity", "verify"])
+
+    def absent(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'packaging'", name="packaging.version")
+
+    monkeypatch.setattr(cli, "import_module", absent)
+    assert cli.main() == 1
+    assert capsys.readouterr().err == "packaging is not installed here: run `make sync`, or rebuild the image.\n"
+
+
+def imported(statement: str) -> set[str]:
+    """Return the top-level modules that a statement loads, in a fresh process."""
+    code = f"import sys; before = set(sys.modules)\n{statement}\nprint('\\n'.join(set(sys.modules) - before))"
+    path = next(entry for entry in sys.path if Path(entry, "standing", "parity").is_dir())
+    environment = {**os.environ, "PYTHONPATH": path}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in result.stdout.split()}
+
+
+def test_importing_the_kit_imports_nothing() -> None:
+    assert imported("import standing.parity") - {"standing", "typing", "importlib"} <= sys.stdlib_module_names
+    assert not imported("import standing.parity") & {"numpy", "pydantic", "packaging", "json", "argparse"}
+
+
+def test_verify_imports_the_standard_library_only() -> None:
+    """Not even packaging: it takes longer to import than all the rest of `verify`, and may be what is missing."""
+    assert imported("import standing.parity.environment_commands") - {"standing"} <= sys.stdlib_module_names
+
+
+def test_the_markers_of_most_locks_need_no_packaging() -> None:
+    marker = "sys_platform != 'win32' and sys_platform != 'emscripten' or implementation_name == 'pypy'"
+    statement = f"from standing.parity import lock, markers; markers.applies({marker!r}, lock.here_environment())"
+    assert "packaging" not in imported(statement)
+
+
+def test_names_are_fetched_when_they_are_asked_for() -> None:
+    import standing.parity  # noqa: PLC0415
+
+    assert standing.parity.LockError is lock.LockError
+    assert "verify_link" not in dir(standing.parity)
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = standing.parity.nonsense
