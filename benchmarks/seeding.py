@@ -75,9 +75,7 @@ def main() -> int:
         print(f"{name:<26}{1000 * taken:8.1f}{1000 * (taken - base):8.1f}{taken / base:8.2f}")
         limit = LIMITS["" if name in PARTS else without[name]] if name in without else taken / base
         if taken / base > limit:
-            over.append(
-                f"{name}: {taken / base:.2f} times the same without the kit, and at most {limit} is allowed."
-            )
+            over.append(f"{name}: {taken / base:.2f} times the same without the kit, and at most {limit} is allowed.")
     print(*over, sep="\n", file=sys.stderr)
     return 1 if over else 0
 

@@ -14,14 +14,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import services
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
-from standing.parity import readiness, server_log, service
-from standing.parity.lock import LockError
-from standing.parity.provenance import ModelRefused
+from standing.parity import environment, lock, provenance, readiness, server_log, service
 from standing.settings import Settings
+
+import services
 
 pytestmark = pytest.mark.static
 
@@ -59,6 +58,13 @@ def add(body: Numbers) -> float:
 
 
 @pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep this process's own logging and signals as they are."""
+    monkeypatch.setattr(service, "configure_logging", lambda _level: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+
+@pytest.fixture
 def database() -> Database:
     return Database()
 
@@ -75,9 +81,9 @@ def kit(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
             raise answers.refused
         return object(), contract
 
-    monkeypatch.setattr(readiness.provenance, "load_model", load_model)
-    monkeypatch.setattr(readiness.environment, "generate_env_signature", lambda: answers.signature)
-    monkeypatch.setattr(readiness.lock, "load", lambda: SimpleNamespace(source="uv.lock", digest="2" * 64))
+    monkeypatch.setattr(provenance, "load_model", load_model)
+    monkeypatch.setattr(environment, "generate_env_signature", lambda: answers.signature)
+    monkeypatch.setattr(lock, "load", lambda: SimpleNamespace(source="uv.lock", digest="2" * 64))
     monkeypatch.setattr(readiness, "installed_at", lambda: answers.installed_at)
     return answers
 
@@ -186,23 +192,20 @@ def test_a_body_too_large_is_refused(app: FastAPI, monkeypatch: pytest.MonkeyPat
         connection.close()
 
 
+@pytest.mark.usefixtures("still")
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (ModelRefused(Path("model"), ["First reason.", "Second reason."]), ["First reason.", "Second reason."]),
-        (LockError("No lock."), ["No lock."]),
+        (
+            provenance.ModelRefused(Path("model"), ["First reason.", "Second reason."]),
+            ["First reason.", "Second reason."],
+        ),
+        (lock.LockError("No lock."), ["No lock."]),
     ],
 )
 def test_a_refusal_at_the_start_ends_the_process_with_all_reasons(
-    app: FastAPI,
-    kit: SimpleNamespace,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    error: Exception,
-    told: list[str],
+    app: FastAPI, kit: SimpleNamespace, caplog: pytest.LogCaptureFixture, error: Exception, told: list[str]
 ) -> None:
-    monkeypatch.setattr(service, "configure_logging", lambda _level: None)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
     kit.refused = error
     assert service.run(lambda: app) == 78
     assert caplog.messages == [f"Not started: {reason}" for reason in told]
@@ -273,10 +276,8 @@ def test_a_request_is_one_line_without_its_query() -> None:
 
 
 def test_an_error_is_one_line_with_its_traceback() -> None:
-    try:
-        raise RuntimeError("first\nsecond")
-    except RuntimeError:
-        record = logging.LogRecord("x", logging.ERROR, "", 0, "a\nb", (), sys.exc_info())
+    error = RuntimeError("first\nsecond")
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "a\nb", (), (RuntimeError, error, None))
     line = server_log.JsonLines().format(record)
     assert "\n" not in line
     assert json.loads(line)["traceback"].endswith("RuntimeError: first\nsecond")

@@ -89,7 +89,7 @@ class _Walk:
     def reach(self, edges: Iterable[Entry]) -> dict[int, Entry]:
         """Return every entry that these edges lead to, by identity."""
         reached: dict[int, Entry] = {}
-        seen: set[tuple[int, str]] = set()
+        followed: dict[int, set[str]] = {}  # extras whose edges were taken; "" for those of the package itself
         todo = list(edges)
         while todo:
             edge = todo.pop()
@@ -97,10 +97,11 @@ class _Walk:
                 continue
             entry = self.target(edge)
             reached[id(entry)] = entry
-            for extra in {"", *edge.get("extra", ())} - {extra for key, extra in seen if key == id(entry)}:
-                seen.add((id(entry), extra))
-                more = entry.get("optional-dependencies", {}).get(extra, ()) if extra else entry.get("dependencies", ())
-                todo += more
+            extras = {"", *edge.get("extra", ())} - followed.setdefault(id(entry), set())
+            followed[id(entry)] |= extras
+            for extra in extras:
+                optional = entry.get("optional-dependencies", {})
+                todo += optional.get(extra, ()) if extra else entry.get("dependencies", ())
         return reached
 
     def packages(self, default_groups: frozenset[str]) -> list[LockedPackage]:

@@ -32,11 +32,9 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Return what is stored."""
         return value and value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Return what was stored."""
         return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
 
 
@@ -65,7 +63,6 @@ class PredictionLog:
     """
 
     def __init__(self, url: str) -> None:
-        """Read the URL."""
         try:
             # Errors name the statement and not its values: inputs do not belong in a log.
             self._engine = create_engine(make_url(url), hide_parameters=True, pool_pre_ping=True)
@@ -125,9 +122,7 @@ class PredictionLog:
             raise UnavailableError("Predictions cannot be recorded now, so none are made.") from None
 
 
-def rows_of(
-    inputs: Sequence[dict[str, float]], predictions: Sequence[float], **made_by: str
-) -> list[dict[str, Any]]:
+def rows_of(inputs: Sequence[dict[str, float]], predictions: Sequence[float], **made_by: str) -> list[dict[str, Any]]:
     """Return the rows of one request; they share its time."""
     now = datetime.now(UTC)
     return [

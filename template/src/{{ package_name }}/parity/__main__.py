@@ -14,10 +14,9 @@ COMMANDS = {
     "settings": ("settings_commands:run_settings", "print the effective settings, secrets masked"),
     "env-example": ("settings_commands:run_env_example", "write .env.example from the Settings class"),
     "seeds": ("seeding:run_seeds", "print what is seeded and what cannot be"),
-    "contract": ("provenance_commands:run_contract", "print a model's contract and check it"),
 }
 # Programs that only developers have: they stand in .tools/ and are in no image.
-PROGRAMS = {"rebuild": ("rebuild.py", "make the environment of an old model anew and serve it")}
+PROGRAMS = {"rebuild": ("reproduce.py", "make the environment of an old model anew and serve it")}
 
 
 def usage() -> str:
@@ -47,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
         print(usage())
         return 0 if arguments else 2
     if name in PROGRAMS:
-        return run_program(PROGRAMS[name][0], rest)
+        return run_program(PROGRAMS[name][0], ["--package", __name__.partition(".")[0], name, *rest])
     if name not in COMMANDS:
         print(f"{name} is no command: choose from {', '.join(COMMANDS | PROGRAMS)}.", file=sys.stderr)
         return 2

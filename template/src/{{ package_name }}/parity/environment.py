@@ -23,7 +23,7 @@ from .lock import Lock, LockError
 
 
 class EnvironmentDriftError(RuntimeError):
-    """This environment is not what the lock says; the message names each difference and the repair."""
+    """The environment is not what the lock says; the message names each difference and the repair."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,9 +105,7 @@ class _SeedAfterImport:
     def __init__(self, run: Run) -> None:
         self._run = run
 
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name not in KNOWN:
             return None
         others = sys.meta_path[sys.meta_path.index(self) + 1 :]
@@ -191,9 +189,7 @@ def _torch_strict(torch: ModuleType, run: Run) -> None:
     run.undo.callback(torch.set_num_threads, torch.get_num_threads())
     torch.set_num_threads(run.threads)
     if torch.cuda.is_initialized() and "torch" not in _started_strict:
-        run.failed["torch"] = (
-            "torch had started CUDA before: call set_global_determinism before using the GPU."
-        )
+        run.failed["torch"] = "torch had started CUDA before: call set_global_determinism before using the GPU."
 
 
 def _tensorflow(tf: ModuleType, run: Run) -> None:
@@ -210,9 +206,7 @@ def _jax_strict(_jax: ModuleType, run: Run) -> None:
     run.prepare("jax")
     bridge = sys.modules.get("jax._src.xla_bridge")
     if getattr(bridge, "backends_are_initialized", bool)() and "jax" not in _started_strict:
-        run.failed["jax"] = (
-            "jax had computed before, and read XLA_FLAGS once: call set_global_determinism before."
-        )
+        run.failed["jax"] = "jax had computed before, and read XLA_FLAGS once: call set_global_determinism before."
 
 
 def _cupy(cupy: ModuleType, run: Run) -> None:

@@ -53,7 +53,6 @@ class Frame:
     def __init__(
         self, settings: "Settings", open_model: Callable[[], Served], services: Sequence[BackingService]
     ) -> None:
-        """Keep what is needed; nothing is opened yet."""
         self.settings = settings
         self.services = services
         self.served: Served | None = None
@@ -66,7 +65,6 @@ class Frame:
             self.served = self._open_model()
 
     def close(self) -> None:
-        """Let go of the backing services."""
         for service in self.services:
             service.close()
 

@@ -98,7 +98,6 @@ class BodyLimit:
     """Answers 413 once a body is larger than MAX_BODY, whatever length its header told."""
 
     def __init__(self, app: "ASGIApp") -> None:
-        """Stand before `app`."""
         self.app = app
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
@@ -110,9 +109,7 @@ class BodyLimit:
             message = await receive()
             left -= len(message.get("body", b""))
             if left < 0:
-                raise HTTPException(
-                    413, f"The body is larger than {MAX_BODY} bytes: send fewer rows at a time."
-                )
+                raise HTTPException(413, f"The body is larger than {MAX_BODY} bytes: send fewer rows at a time.")
             return message
 
         await self.app(scope, counted, send)

@@ -11,8 +11,8 @@ import os
 import platform
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import methodcaller
@@ -22,10 +22,8 @@ from typing import Any
 
 from . import environment, lock, reader
 
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 # A name, not an address: `.example` belongs to nobody, for good. https://www.rfc-editor.org/rfc/rfc2606
-PREDICATE_TYPE = "https://parity.example/model-contract/v1"
-
+TYPES = {"_type": "https://in-toto.io/Statement/v1", "predicateType": "https://parity.example/model-contract/v1"}
 # What must stand in the predicate, and as what. More may stand there: a later version adds fields.
 FIELDS: dict[tuple[type, ...], str] = {
     (str,): "created template model.class data.name data.digest.sha256 lock.name lock.digest.sha256"
@@ -89,7 +87,7 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def compose(file: Path, model: object, training: Mapping[str, object], framework: Iterable[str] = ()) -> Contract:
+def compose(file: Path, model: object, training: Mapping[str, Any], framework: Iterable[str] = ()) -> Contract:
     """Write lock copy and contract beside the saved model `file` and return the contract.
 
     `training` holds the fields that only the training knows: data, seed, parameters, metrics, golden.
@@ -98,9 +96,8 @@ def compose(file: Path, model: object, training: Mapping[str, object], framework
     kind, (_, lock_copy, target) = type(model), names(file)
     document = plain(
         {
-            "_type": STATEMENT_TYPE,
+            **TYPES,
             "subject": [{"name": file.name, "digest": {"sha256": digest(file)}}],
-            "predicateType": PREDICATE_TYPE,
             "predicate": {
                 "created": created(),
                 "template": lock.pins()["template"],
@@ -126,12 +123,8 @@ def read(path: Path) -> Contract:
         raise ContractError(f"{path} is missing, so nobody knows what the model was trained in: {AGAIN}.") from None
     except (OSError, ValueError, RecursionError) as error:
         raise ContractError(f"{path} is not readable JSON ({error}): {AGAIN}.") from None
-    kinds = [statement.get(key) for key in ("_type", "predicateType")] if isinstance(statement, dict) else []
-    if kinds != [STATEMENT_TYPE, PREDICATE_TYPE]:
-        told = " and ".join(map(repr, kinds)) or "no statement"
-        raise ContractError(
-            f"{path} is no contract that this code knows ({told}): update the template, or train again."
-        )
+    if not isinstance(statement, dict) or not statement.items() >= TYPES.items():
+        raise ContractError(f"{path} is no contract that this code knows: update the template, or train again.")
     if wrong := malformed(statement):
         told = ", ".join(wrong)
         raise ContractError(f"{path} has been edited or damaged ({told} missing or of another type): {AGAIN}.")
@@ -144,12 +137,11 @@ def malformed(statement: Mapping[str, Any]) -> list[str]:
     """Return the fields that are missing or of another type."""
 
     def holds(field: str, types: tuple[type, ...]) -> bool:
-        try:
+        with suppress(LookupError, TypeError, ValueError):
             return isinstance(find(statement, field), types)
-        except (LookupError, TypeError, ValueError):
-            return False
+        return False
 
-    every = [("subject.0.digest.sha256", (str,))]
+    every: list[tuple[str, tuple[type, ...]]] = [("subject.0.digest.sha256", (str,))]
     every += [(f"predicate.{name}", types) for types, fields in FIELDS.items() for name in fields.split()]
     return [field.removeprefix("predicate.") for field, types in every if not holds(field, types)]
 
@@ -172,7 +164,7 @@ def plain(value: object) -> Any:  # noqa: ANN401 - a JSON document
 
 def created() -> str:
     """Return the time in UTC; SOURCE_DATE_EPOCH fixes it. https://reproducible-builds.org/docs/source-date-epoch/."""
-    seconds = int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
+    seconds = int(os.environ.get("SOURCE_DATE_EPOCH") or datetime.now(UTC).timestamp())
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -247,10 +239,7 @@ def machine() -> dict[str, Any]:
     # Asked only where the framework has loaded it: it lists libraries that are in memory already.
     pools = sys.modules.get("threadpoolctl")
     return {
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "libc": " ".join(platform.libc_ver()).strip(),
-        "implementation": platform.python_implementation(),
+        "system": platform.platform(),
         "cpus": os.cpu_count(),
         "variables": {name: os.environ.get(name) for name in VARIABLES},
         "pools": [{key: pool.get(key) for key in POOL} for pool in (pools.threadpool_info() if pools else ())],
