@@ -194,11 +194,23 @@ def test_an_unknown_command_is_one_sentence(
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_a_program_of_developers_gets_its_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("command", [*cli.PROGRAMS])
+def test_a_program_of_developers_gets_its_arguments(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "told"
     (tmp_path / ".tools").mkdir()
-    (tmp_path / ".tools" / "rebuild.py").write_text("import sys; sys.exit(len(sys.argv))")
+    program = f"import pathlib, sys; pathlib.Path({str(told)!r}).write_text(' '.join(sys.argv[1:])); sys.exit(3)"
+    (tmp_path / ".tools" / cli.PROGRAMS[command][0]).write_text(program)
     monkeypatch.setattr(lock, "find_root", lambda: tmp_path)
-    assert cli.run(["rebuild", "a", "b"]) == 3
+    assert cli.run([command, "a", "b"]) == 3
+    assert told.read_text() == f"--package standing {command} a b"
+
+
+def test_it_runs_as_a_module() -> None:
+    result = python("-m", "standing.parity", "nonsense")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("nonsense is no command: choose from verify, ")
 
 
 def test_a_package_that_was_removed_is_no_traceback(
@@ -215,12 +227,17 @@ def test_a_package_that_was_removed_is_no_traceback(
     assert capsys.readouterr().err == "packaging is not installed here: run `make sync`, or rebuild the image.\n"
 
 
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    path = next(entry for entry in sys.path if Path(entry, "standing", "parity").is_dir())
+    environment = {**os.environ, "PYTHONPATH": path}
+    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
+
+
 def imported(statement: str) -> set[str]:
     """Return the top-level modules that a statement loads, in a fresh process."""
     code = f"import sys; before = set(sys.modules)\n{statement}\nprint('\\n'.join(set(sys.modules) - before))"
-    path = next(entry for entry in sys.path if Path(entry, "standing", "parity").is_dir())
-    environment = {**os.environ, "PYTHONPATH": path}
-    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    result = python("-c", code)
+    assert result.returncode == 0, result.stderr
     return {name.partition(".")[0] for name in result.stdout.split()}
 
 

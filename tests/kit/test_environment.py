@@ -169,8 +169,10 @@ def test_a_package_that_hides_another_is_named(place: Place, tmp_path: Path, mon
     uv_project.install(tmp_path / "over", "beta", "2.1")
     monkeypatch.setattr(sys, "path", [str(tmp_path / "over"), str(place.site)])
     (found,) = broken(environment.check())
-    assert found.kind == "shadowed"
+    assert (found.kind, found.repair) == ("shadowed", "make clean sync")
     assert str(tmp_path / "over") in found.message
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "over"))
+    assert environment.check().repair == "unset PYTHONPATH"
 
 
 def test_two_installed_over_one_another_are_named(place: Place) -> None:

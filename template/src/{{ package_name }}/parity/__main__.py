@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+PACKAGE = str(__package__).partition(".")[0]
 # name -> (module:function, what it does); only the module of the command that was asked for is imported.
 COMMANDS = {
     "verify": ("environment_commands:run_verify", "check manifest, lock, environment, image and model"),
@@ -46,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
         print(usage())
         return 0 if arguments else 2
     if name in PROGRAMS:
-        return run_program(PROGRAMS[name][0], ["--package", __name__.partition(".")[0], name, *rest])
+        return run_program(PROGRAMS[name][0], ["--package", PACKAGE, name, *rest])
     if name not in COMMANDS:
         print(f"{name} is no command: choose from {', '.join(COMMANDS | PROGRAMS)}.", file=sys.stderr)
         return 2
@@ -60,7 +61,7 @@ def main() -> int:
         return run(sys.argv[1:])
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing in ("", __name__.partition(".")[0]):
+        if missing in ("", PACKAGE):
             raise
         print(f"{missing} is not installed here: run `make sync`, or rebuild the image.", file=sys.stderr)
     except BrokenPipeError:

@@ -1,5 +1,6 @@
 """What differs between a lock and what is installed: one finding for each difference, in one sentence."""
 
+import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -87,8 +88,12 @@ def shadowed(lock: Lock, found: Iterable[Distribution]) -> Iterator[Finding]:
         same = one.folder == other.folder
         effect = "into one folder, so files of both may run" if same else f"and {one.folder} hides {other.folder}"
         message = f"{other.name} is installed twice, {one.version} and {other.version}, {effect}."
+        asked = one.folder in map(os.path.realpath, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+        repair = "unset PYTHONPATH" if asked and not same else ANEW
         known = locked.get(other.name)
-        yield Finding("shadowed", other.name, message, ANEW, known.version if known else "", other.version, role(known))
+        yield Finding(
+            "shadowed", other.name, message, repair, known.version if known else "", other.version, role(known)
+        )
 
 
 def files(lock: Lock, first: Mapping[str, Distribution]) -> Iterator[Finding]:

@@ -13,6 +13,8 @@ from .lock import canonical
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
+    _Pair = tuple[str, Requirement]
+
 Groups = Mapping[str, Sequence[str]]
 ANYWHERE = "===anywhere"  # stands for the specifier where a source (git, URL, folder) takes its place
 
@@ -54,25 +56,31 @@ def differences(wanted: Groups, recorded: Groups, files: tuple[str, str], python
     for group in sorted({*wanted, *recorded}):
         asked, known = _apart(wanted.get(group, ()), recorded.get(group, ()), python)
         where = f" in group {group}" if group else ""
-        for item in asked:
-            before = next((other for other in known if _name(other) == _name(item)), None)
-            known = [other for other in known if other is not before]
-            state = "does not know it" if before is None else f"was made for {_shown(before)}"
-            yield f"{manifest} asks for {_shown(item)}{where} and {lock} {state}: run `make lock`."
-        for item in known:
-            yield f"{manifest} no longer asks for {_shown(item)}{where}, as {lock} does: run `make lock`."
+        for line, item in asked:
+            before = next((pair for pair in known if _name(pair[1]) == _name(item)), None)
+            known = [pair for pair in known if pair is not before]
+            state = "does not know it" if before is None else f"was made for {_shown(before[0])}"
+            yield f"{manifest} asks for {_shown(line)}{where} and {lock} {state}: run `make lock`."
+        for line, _ in known:
+            yield f"{manifest} no longer asks for {_shown(line)}{where}, as {lock} does: run `make lock`."
 
 
-def _apart(
-    wanted: Iterable[str], recorded: Iterable[str], python: str
-) -> tuple[list["Requirement"], list["Requirement"]]:
-    """Return what only one side has; what is spelled alike is not even parsed."""
+def _apart(wanted: Iterable[str], recorded: Iterable[str], python: str) -> tuple[list["_Pair"], list["_Pair"]]:
+    """Return the lines that only one side has, each also parsed; what is spelled alike is not even parsed."""
     ours, theirs = ({"".join(line.split()): line for line in lines} for lines in (wanted, recorded))
     if ours.keys() == theirs.keys():
         return [], []
     asked, known = ({key: _parsed(line) for key, line in side.items()} for side in (ours, theirs))
-    added = [a for key, a in asked.items() if key not in known and not any(_same(a, k, python) for k in known.values())]
-    gone = [k for key, k in known.items() if key not in asked and not any(_same(a, k, python) for a in asked.values())]
+    added = [
+        (ours[key], item)
+        for key, item in asked.items()
+        if key not in known and not any(_same(item, other, python) for other in known.values())
+    ]
+    gone = [
+        (theirs[key], item)
+        for key, item in known.items()
+        if key not in asked and not any(_same(other, item, python) for other in asked.values())
+    ]
     return added, gone
 
 
@@ -89,8 +97,8 @@ def _name(requirement: "Requirement") -> str:
     return canonical(requirement.name)
 
 
-def _shown(requirement: "Requirement") -> str:
-    return str(requirement).replace(ANYWHERE, "")
+def _shown(line: str) -> str:
+    return " ".join(line.replace(ANYWHERE, "").split())
 
 
 def _same(one: "Requirement", other: "Requirement", python: str) -> bool:

@@ -94,22 +94,18 @@ def compose(file: Path, model: object, training: Mapping[str, Any], framework: I
     Raises ValueError for numbers that JSON cannot hold, LockError without a lock.
     """
     kind, (_, lock_copy, target) = type(model), names(file)
-    document = plain(
-        {
-            **TYPES,
-            "subject": [{"name": file.name, "digest": {"sha256": digest(file)}}],
-            "predicate": {
-                "created": created(),
-                "template": lock.pins()["template"],
-                "code": code(lock.find_root()),
-                "model": {"bytes": file.stat().st_size, "class": f"{kind.__module__}.{kind.__qualname__}"},
-                "lock": {"name": copy_lock(lock_copy), "digest": {"sha256": digest(lock_copy)}},
-                "environment": packages(framework or distributions_of(kind)),
-                "platform": machine(),
-                **training,
-            },
-        }
-    )
+    predicate: dict[str, Any] = {
+        "created": created(),
+        "template": lock.pins()["template"],
+        "code": code(lock.find_root()),
+        "model": {"bytes": file.stat().st_size, "class": f"{kind.__module__}.{kind.__qualname__}"},
+        "lock": {"name": copy_lock(lock_copy), "digest": {"sha256": digest(lock_copy)}},
+        "environment": packages(framework or distributions_of(kind)),
+        "platform": machine(),
+        **training,
+    }
+    subject = [{"name": file.name, "digest": {"sha256": digest(file)}}]
+    document = plain({**TYPES, "subject": subject, "predicate": predicate})
     document["predicate"]["checksum"] = checksum(document)
     target.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return read(target)
