@@ -139,7 +139,9 @@ def rebuild(options: argparse.Namespace) -> None:
     if reasons := list(refusals(kit, contract, model, allow_dirty=options.allow_dirty)):
         raise ReproductionError("\n".join(reasons))
     commit, lock, golden = (contract.at(field) for field in ("code.commit", "lock.name", "golden.outputs"))
-    folder = check_out(commit, contract.sha256[:12])
+    # Named by the contract: the same bytes may come from two commits.
+    worktree = ROOT / ".rebuild" / contract.at("checksum")[:12]
+    folder = check_out(commit, worktree)
     dirty = ", without the changes that were not committed" if contract.at("code.dirty") else ""
     print(f"Code         commit {commit[:12]}{dirty}, in {folder}", flush=True)
     put_lock(folder, lock, kit.files(model)[1])
@@ -150,7 +152,7 @@ def rebuild(options: argparse.Namespace) -> None:
     if options.serve:
         serve(folder, model)
     else:
-        print(f"Serve it with --serve (SERVE=1); remove it with `git worktree remove --force {folder}`.")
+        print(f"Serve it with --serve (SERVE=1); remove it with `git worktree remove --force {worktree}`.")
 
 
 def refusals(kit: Any, contract: Any, model: Path, *, allow_dirty: bool) -> Iterator[str]:  # noqa: ANN401
@@ -180,9 +182,8 @@ def known(commit: str) -> bool:
     return True
 
 
-def check_out(commit: str, name: str) -> Path:
+def check_out(commit: str, worktree: Path) -> Path:
     """Return the project's folder in a worktree of that commit, made where it is not there yet."""
-    worktree = ROOT / ".rebuild" / name
     if not worktree.exists():
         git("checking the commit out", "worktree", "add", "--detach", "--force", worktree, commit)
     # Empty, but where the project is a folder of a larger repository.

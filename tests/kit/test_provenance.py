@@ -658,6 +658,57 @@ def test_a_rebuild_is_refused_in_one_sentence(
     assert not (model.parent / ".rebuild").exists()
 
 
+# A commit whose own code answers: it stands for the kit and the model of that day.
+OLD_KIT = """\
+    from pathlib import Path
+    class ModelRefused(RuntimeError):
+        pass
+    def load_model(path, *, load, predict):
+        if Path("uv.lock").read_text() != Path("installed").read_text():
+            raise ModelRefused("another lock is installed")
+        if (answer := predict(load(path))) != {answer}:
+            raise ModelRefused(f"it answers {{answer}}")
+"""
+OLD_MODEL = "from pathlib import Path\nload, predict = Path.read_text, len\n"
+OLD_MAKEFILE = "sync:\n\t@cp uv.lock installed; mkdir -p .venv/bin; ln -sf {python} .venv/bin/python\n"
+
+
+def commit_with(repository: Path, answer: int) -> str:
+    """Commit code whose golden prediction is `answer`; return the commit."""
+    written = {
+        "Makefile": OLD_MAKEFILE.format(python=sys.executable),
+        "pyproject.toml": "",
+        "standing/model.py": OLD_MODEL,
+        "standing/parity/provenance.py": textwrap.dedent(OLD_KIT).format(answer=answer),
+    }
+    for name, text in written.items():
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text(text, encoding="utf-8")
+    git(repository, "init", "--quiet")
+    git(repository, "add", *written)
+    git(repository, "commit", "--quiet", "--message", f"Answer {answer}")
+    return str(statement.code(repository)["commit"])
+
+
+def test_a_rebuild_asks_the_code_and_the_lock_of_the_training(
+    model: Path, developer: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rebuild(commit: str) -> tuple[int, str]:
+        trained_with(model, {"code.commit": commit, "code.dirty": False, "lock.name": "uv.lock"})
+        code = developer.main(["--package", "standing", "rebuild", str(model)])
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    right, wrong = commit_with(model.parent, model.stat().st_size), commit_with(model.parent, 0)
+    code, told = rebuild(right)
+    assert (code, "repeats its 3 golden predictions" in told) == (0, True)
+    (worktree,) = (model.parent / ".rebuild").iterdir()
+    assert (worktree / "installed").read_bytes() == model.with_name(f"{model.name}.lock").read_bytes()
+    # The same model from another commit: that commit's code is asked, in a folder of its own.
+    code, told = rebuild(wrong)
+    assert (code, f"it answers {model.stat().st_size}\nLoading the model failed in" in told) == (1, True)
+
+
 # A model of an old scikit-learn, really trained there
 
 OLD = "1.6.1"
