@@ -66,14 +66,14 @@ uvicorn.run(app, port=PORT)
 
 KIT = """
 from types import SimpleNamespace
-from standing.parity import readiness, service
+from standing.parity import service
 from standing.settings import Settings
 
 # The contract is checked at the start and not at a request: nothing of it is measured here.
 contract = SimpleNamespace(sha256="", overrides=(), at=lambda field: "")
-readiness.provenance.load_model = lambda *_, **__: (None, contract)
-readiness.environment.generate_env_signature = lambda: ""
-readiness.lock.load = lambda: SimpleNamespace(source="", digest="")
+service.provenance.load_model = lambda *_, **__: (None, contract)
+service.environment.generate_env_signature = lambda: ""
+service.lock.load = lambda: SimpleNamespace(source="", digest="")
 settings = Settings.read(app_env="test", database_url="sqlite:///x", api_key=KEY, determinism="off",
                          server={"port": PORT})
 service.run(lambda: service.create_app(

@@ -36,8 +36,6 @@ TARGET = "probability that the tumour is malignant"
 PARAMETERS: dict[str, int | float | str] = {"n_estimators": 200, "min_samples_leaf": 2, "n_jobs": 1}
 TREES_PER_STEP = 20
 
-Model = RandomForestClassifier
-
 
 @dataclass(frozen=True)
 class Dataset:
@@ -61,7 +59,7 @@ def fit(
     *,
     seed: int | None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Model:
+) -> RandomForestClassifier:
     """Fit a forest on rows of `features` (rows, len(FEATURES)) and `target` (rows,).
 
     `seed` None draws from NumPy's global state; `progress` is told (trees so far, trees in all).
@@ -74,13 +72,13 @@ def fit(
     return model
 
 
-def predict(model: Model, rows: Sequence[Sequence[float]] | NDArray[np.float64]) -> list[float]:
+def predict(model: RandomForestClassifier, rows: Sequence[Sequence[float]] | NDArray[np.float64]) -> list[float]:
     """Return the TARGET, from 0 to 1, of each row of len(FEATURES) numbers."""
     features = np.asarray(rows, dtype=np.float64).reshape(-1, len(FEATURES))
     return [float(probability) for probability in model.predict_proba(features)[:, 1]]
 
 
-def save(model: Model, path: Path) -> None:
+def save(model: RandomForestClassifier, path: Path) -> None:
     """Write the model to `path`.
 
     joblib is pickle with room for arrays: https://scikit-learn.org/stable/model_persistence.html
@@ -88,10 +86,10 @@ def save(model: Model, path: Path) -> None:
     joblib.dump(model, path)
 
 
-def load(path: Path) -> Model:
+def load(path: Path) -> RandomForestClassifier:
     """Read a model that `save` wrote. Unpickling runs code: the contract is checked before this is called."""
     model = joblib.load(path)
     if not isinstance(model, RandomForestClassifier):
-        msg = f"{path} holds a {type(model).__name__}, not the {Model.__name__} that this code serves"
+        msg = f"{path} holds a {type(model).__name__}, not the RandomForestClassifier that this code serves"
         raise TypeError(msg)
     return model

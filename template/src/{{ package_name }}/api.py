@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, create_model
 
 from . import model
 from .parity import service
-from .parity.readiness import Served
 from .records import PredictionLog
 from .settings import Settings, get_settings
 
@@ -53,7 +52,7 @@ router = APIRouter(tags=["prediction"])
 def predict(
     batch: Batch,
     request: Request,
-    served: Annotated[Served, Depends(service.serving)],
+    served: Annotated[service.Served, Depends(service.serving)],
     decisions: Annotated[PredictionLog, Depends(prediction_log)],
 ) -> Answer:
     """Predict each row, and record it before it is answered: no decision leaves that cannot be traced."""

@@ -10,16 +10,16 @@ import json
 import logging
 import sys
 import uuid
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, String, TypeDecorator, create_engine, event, insert, make_url
+from sqlalchemy import JSON, Connection, DateTime, String, TypeDecorator, create_engine, event, insert, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from .parity.readiness import UnavailableError
+from .parity.service import UnavailableError
 from .settings import get_settings
 
 log = logging.getLogger(__name__)
@@ -31,10 +31,10 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def process_bind_param(self, value: datetime | None, _dialect: object) -> datetime | None:
         return value and value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def process_result_value(self, value: datetime | None, _dialect: object) -> datetime | None:
         return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
 
 
@@ -64,7 +64,7 @@ class PredictionLog:
 
     def __init__(self, url: str) -> None:
         try:
-            # Errors name the statement and not its values: inputs do not belong in a log.
+            # hide_parameters: errors then name the statement and not its values, which do not belong in a log.
             self._engine = create_engine(make_url(url), hide_parameters=True, pool_pre_ping=True)
         except ArgumentError:
             raise ValueError("DATABASE_URL is no SQLAlchemy URL, such as sqlite:///predictions.db.") from None
@@ -74,12 +74,11 @@ class PredictionLog:
             if self._engine.url.database in {None, "", ":memory:"}:
                 raise ValueError("DATABASE_URL is in memory, where nothing can be traced: name a file.")
             event.listen(self._engine, "connect", write_ahead)
-        self._created = False
 
     def check(self) -> None:
-        """Raise UnavailableError unless rows can be written; creates the table where there is none."""
-        nobody = dict.fromkeys(("model", "environment", "version"), "")
-        self._write(rows_of([{}], [0.0], **nobody), keep=False)
+        """Raise UnavailableError where the database is away; creates the table where there is none."""
+        with self._connected() as connection:
+            Base.metadata.create_all(connection)
 
     def record(
         self, inputs: Sequence[dict[str, float]], predictions: Sequence[float], **made_by: str
@@ -89,53 +88,39 @@ class PredictionLog:
         `made_by` is `model`, `environment` and `version`, as the table has them. Raises UnavailableError
         where nothing was written: then nothing may be answered either.
         """
-        rows = rows_of(inputs, predictions, **made_by)
-        self._write(rows)
+        now = datetime.now(UTC)
+        rows: list[dict[str, Any]] = [
+            {"id": uuid.uuid4(), "at": now, "inputs": asked, "prediction": answered, **made_by}
+            for asked, answered in zip(inputs, predictions, strict=True)
+        ]
+        with self._connected() as connection:
+            connection.execute(insert(Prediction), rows)
         return [row["id"] for row in rows]
 
     def find(self, number: uuid.UUID) -> Prediction | None:
-        """Return the decision with this id, if there is one."""
-        try:
-            with Session(self._engine) as session:
-                return session.get(Prediction, number)
-        except SQLAlchemyError as error:
-            raise UnavailableError(f"The prediction log cannot be read: {error}") from None
+        """Return the decision with this id, if there is one; raises UnavailableError."""
+        with self._connected() as connection, Session(connection) as session:
+            return session.get(Prediction, number)
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
 
-    def _write(self, rows: list[dict[str, Any]], *, keep: bool = True) -> None:
-        """Insert rows in one transaction; `keep=False` takes them back, having shown that it works."""
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """Give a connection for one transaction; UnavailableError where the database cannot be used."""
         try:
-            if not self._created:
-                Base.metadata.create_all(self._engine)
-                self._created = True
-            with self._engine.connect() as connection:
-                connection.execute(insert(Prediction), rows)
-                if keep:
-                    connection.commit()
+            with self._engine.begin() as connection:
+                yield connection
         except SQLAlchemyError as error:
-            self._created = False  # perhaps the table is gone: it is looked for again next time
             # Its own words may name the host and the user, so they go to the log and not to the client.
             log.error("The prediction log failed: %s", error)  # noqa: TRY400 - no traceback: it is the database
-            raise UnavailableError("Predictions cannot be recorded now, so none are made.") from None
-
-
-def rows_of(inputs: Sequence[dict[str, float]], predictions: Sequence[float], **made_by: str) -> list[dict[str, Any]]:
-    """Return the rows of one request; they share its time."""
-    now = datetime.now(UTC)
-    return [
-        {"id": uuid.uuid4(), "at": now, "inputs": asked, "prediction": answered, **made_by}
-        for asked, answered in zip(inputs, predictions, strict=True)
-    ]
+            raise UnavailableError("The prediction log cannot be used now, so no prediction is made.") from None
 
 
 def write_ahead(connection: Any, _record: object) -> None:  # noqa: ANN401 - whatever the driver gives
-    """Let others read while one writes; a commit is still on disk when it returns.
-
-    https://www.sqlite.org/wal.html
-    """
+    """Let others read while one writes; a commit is still on disk when it returns."""
+    # https://www.sqlite.org/wal.html
     connection.execute("PRAGMA journal_mode=WAL")
 
 

@@ -230,11 +230,11 @@ def model_path() -> Path:
     return (lock.find_root() or Path()) / setting("MODEL_PATH", DEFAULT_MODEL)
 
 
-def verify_link() -> tuple[bool, str, list[str]]:
-    """Return (holds, one line, reasons) for the last link; a model that is not trained yet breaks nothing."""
+def verify_link() -> tuple[bool | None, str, list[str]]:
+    """Return (holds, one line, reasons) for the last link; None: no model was trained yet, which breaks nothing."""
     path, policy = model_path(), setting("MODEL_POLICY", "strict")
     if not any(file.exists() for file in files(path)):
-        return True, f"no model at {path} yet", []
+        return None, f"no model at {path.name} yet (make train)", []
     try:
         contract = check_contract(path, policy)
     except ModelRefused as refused:

@@ -2,19 +2,21 @@
 
 A model that its contract refuses is not served. At the start the process then ends with code 78 and all
 reasons: nothing listens, so a rollout stops, the last good version goes on serving, and the restarts raise an
-alarm. A process that stayed up without ever being ready would wait for somebody to look. What breaks later
-turns /readyz to 503 instead: a database that was away comes back by itself, and a restart would only lose the
-requests in flight.
+alarm. What breaks later turns /readyz to 503 instead: a database that was away comes back by itself, and a
+restart would only lose the requests in flight.
 """
 
 import hmac
 import logging
 import signal
 import sys
+import sysconfig
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Security
@@ -22,21 +24,103 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import APIKeyHeader
 
-from . import lock, provenance
-from .readiness import BackingService, Frame, Served, UnavailableError, open_model
-from .server_log import configure_logging
+from . import environment, lock, provenance, seeding
 from .settings import EX_CONFIG
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
     from ..settings import Settings  # noqa: TID252 - the kit does not know the package's name
 
-MAX_BODY = 8 * 2**20  # bytes: more than any batch; the rest would fill the memory before a key is asked for
-MAX_FAULTS = 20  # in one 422: a batch of bad rows has a fault in every field of each
 API_KEY = APIKeyHeader(name="X-API-Key", description="API_KEY of the service's settings", auto_error=False)
-
 log = logging.getLogger(__name__)
+
+
+class UnavailableError(RuntimeError):
+    """Something that the service needs does not answer. Clients read the message, so it names no address."""
+
+
+class BackingService(Protocol):  # https://12factor.net/backing-services
+    """What the service needs while it runs, such as a database."""
+
+    def check(self) -> None:
+        """Raise UnavailableError where it cannot be used; called at the start and by /readyz."""
+
+    def close(self) -> None:
+        """Let go of it, after the last request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The model that answers: its digest, the environment's signature, and how to ask it."""
+
+    sha256: str
+    signature: str
+    predict: Callable[[list[list[float]]], Sequence[float]]
+    facts: dict[str, Any]  # what /environment tells
+
+
+def installed_at() -> int:
+    """Return when something was last installed or removed, in ns: both change the folder of the packages."""
+    return Path(sysconfig.get_path("purelib")).stat().st_mtime_ns
+
+
+@dataclass
+class Frame:
+    """What one app holds from its start to its end."""
+
+    settings: "Settings"
+    open_model: Callable[[], Served]
+    services: Sequence[BackingService]
+    served: Served | None = None
+    installed: int = field(default_factory=installed_at)
+
+    def start(self) -> None:
+        """Load the model, once; raises what `open_model` raises."""
+        self.served = self.served or self.open_model()
+
+    def reasons(self) -> list[str]:
+        """Return a sentence for each reason not to send requests here: none when it is ready."""
+        found = []
+        for check in (self._check_environment, *(service.check for service in self.services)):
+            try:
+                check()
+            except (UnavailableError, lock.LockError) as error:
+                found.append(str(error))
+        return found
+
+    def _check_environment(self) -> None:
+        """Raise UnavailableError where packages were changed under the running process.
+
+        What is loaded already stays as it was, what is imported later does not: a mixture would answer.
+        Signatures are compared only after something was installed or removed, as that takes milliseconds.
+        """
+        now = installed_at()
+        if now != self.installed and self.served:
+            if environment.generate_env_signature() != self.served.signature:
+                raise UnavailableError("The environment changed while the service ran: verify it, then restart.")
+            self.installed = now
+
+
+def open_model(settings: "Settings", load: provenance.Load, predict: provenance.Predict) -> Served:
+    """Load the model at `settings.model_path` through its contract, and log what the policy let pass.
+
+    Raises ModelRefused with all reasons, LockError where the environment cannot be named.
+    """
+    seeds = seeding.set_global_determinism(settings.seed, level=settings.determinism)
+    policy = settings.model_policy
+    model, contract = provenance.load_model(settings.model_path, load=load, predict=predict, policy=policy)
+    for passed in contract.overrides:
+        log.warning("MODEL_POLICY=%s lets pass: %s", policy, passed)
+    locked, signature = lock.load(), environment.generate_env_signature()
+    facts = {
+        "signature": signature,
+        "python": sys.version.split()[0],
+        "lock": {"name": locked.source, "sha256": locked.digest},
+        "template": lock.pins()["template"],
+        "model": {"sha256": contract.sha256, "trained_in": contract.at("environment.signature")},
+        "policy": {"name": policy, "overrides": list(contract.overrides)},
+        "determinism": seeds.level,
+    }
+    return Served(contract.sha256, signature, partial(predict, model), facts)
 
 
 async def require_key(request: Request, sent: Annotated[str | None, Security(API_KEY)]) -> None:
@@ -44,23 +128,19 @@ async def require_key(request: Request, sent: Annotated[str | None, Security(API
     key = request.app.state.frame.settings.api_key.get_secret_value()
     # In constant time: how long == takes tells how much of a guess is right. Headers arrive as latin-1.
     if not hmac.compare_digest((sent or "").encode("latin-1"), key.encode()):
-        challenge = {"WWW-Authenticate": "APIKey"}
-        raise HTTPException(401, "Send the service's key in the header X-API-Key.", challenge)
+        raise HTTPException(401, "Send the service's key in the header X-API-Key.", {"WWW-Authenticate": "APIKey"})
 
 
 async def serving(request: Request) -> Served:
     """Return the model that answers; for endpoints, as `Annotated[Served, Depends(serving)]`."""
-    served: Served | None = request.app.state.frame.served
-    if served is None:
-        raise UnavailableError("The model is not loaded yet.")
+    served: Served = request.app.state.frame.served  # loaded before the first request, by `lifespan`
     return served
 
 
 async def refuse_input(_request: Request, error: Exception) -> JSONResponse:
     """Answer 422, naming each field at fault and not repeating the input: it may be personal, or NaN."""
     faults = error.errors() if isinstance(error, RequestValidationError) else []
-    detail = [{key: fault[key] for key in ("loc", "msg", "type")} for fault in faults[:MAX_FAULTS]]
-    return JSONResponse({"detail": detail, "faults": len(faults)}, 422)
+    return JSONResponse({"detail": [{key: fault[key] for key in ("loc", "msg", "type")} for fault in faults]}, 422)
 
 
 async def refuse_for_now(_request: Request, error: Exception) -> JSONResponse:
@@ -73,10 +153,7 @@ operation = APIRouter(tags=["operation"])
 
 @operation.get("/healthz")
 async def healthz() -> dict[str, str]:
-    """Tell that the process answers (liveness).
-
-    It asks nothing else: a database that is away would have every process restarted.
-    """
+    """Tell that the process answers (liveness), and no more: a database that is away is no reason to restart it."""
     return {"status": "alive"}
 
 
@@ -94,27 +171,6 @@ async def environment_of(served: Annotated[Served, Depends(serving)]) -> dict[st
     return served.facts
 
 
-class BodyLimit:
-    """Answers 413 once a body is larger than MAX_BODY, whatever length its header told."""
-
-    def __init__(self, app: "ASGIApp") -> None:
-        self.app = app
-
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Pass a request on and count what of its body is read."""
-        left = MAX_BODY
-
-        async def counted() -> "Message":
-            nonlocal left
-            message = await receive()
-            left -= len(message.get("body", b""))
-            if left < 0:
-                raise HTTPException(413, f"The body is larger than {MAX_BODY} bytes: send fewer rows at a time.")
-            return message
-
-        await self.app(scope, counted, send)
-
-
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Load the model before the first request, and close the backing services after the last."""
@@ -123,7 +179,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     for reason in frame.reasons():
         log.warning("Not ready yet: %s", reason)
     yield
-    frame.close()
+    for service in frame.services:
+        service.close()
 
 
 def create_app(  # noqa: PLR0913 - each is a part of the app
@@ -147,21 +204,35 @@ def create_app(  # noqa: PLR0913 - each is a part of the app
     app.state.frame = Frame(settings, partial(open_model, settings, load, predict), services)
     app.add_exception_handler(RequestValidationError, refuse_input)
     app.add_exception_handler(UnavailableError, refuse_for_now)
-    app.add_middleware(BodyLimit)
     for router in routers:
         app.include_router(router, dependencies=[Depends(require_key)])
     app.include_router(operation)
     return app
 
 
+def without_query(record: logging.LogRecord) -> bool:
+    """Cut the query, where people put secrets, from uvicorn's line for a request; every record passes."""
+    if record.name == "uvicorn.access" and isinstance(record.args, tuple):
+        client, method, path, *rest = record.args
+        record.args = (client, method, str(path).partition("?")[0], *rest)
+    return True
+
+
+def configure_logging(level: str) -> None:
+    """Send every log of the process to stdout, from `level` on: where they go is the platform's to decide."""
+    stdout = logging.StreamHandler(sys.stdout)
+    stdout.addFilter(without_query)
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", handlers=[stdout], force=True)
+
+
 def run(factory: Callable[[], FastAPI]) -> int:
     """Serve the app that `factory` returns until SIGTERM or Ctrl-C; requests in flight are answered first.
 
     Returns the exit code: 0 after a signal, 78 where settings or model are refused; uvicorn itself ends the
-    process where the port is taken. For more load run more processes, and let the platform watch each.
+    process where the port is taken.
     """
+    # uvicorn raises the signal again when it has shut down; an end that was asked for is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn raises the signal again when it has shut down; an end that was asked for is no failure.
         signal.signal(number, lambda *_: sys.exit(0))
     configure_logging("INFO")
     try:
