@@ -6,6 +6,7 @@ to the stand-in of the same name and tag, so the rendered files stay as a user g
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def service(repository: Path, image: str) -> Iterator[tuple[str, int]]:
     try:
         yield name, port
     finally:
-        print(commands.run(repository, "docker", "logs", name).output)
+        sys.stdout.write(commands.run(repository, "docker", "logs", name).output)  # shown where the test fails
         commands.run(repository, "docker", "rm", "--force", name)
 
 

@@ -88,10 +88,7 @@ def test_all_faults_are_told_together_and_no_value(write: Write, monkeypatch: py
     problems = refused()
     expected = "DATABASE_URL API_KEY MODEL_POLICY SEED SERVER__PORT API_KEYS SERVER__PROT EMPTY"
     assert list(problems) == expected.split()
-    assert (
-        problems["API_KEYS"]
-        == "API_KEYS in .env is not a setting (did you mean API_KEY?): correct or remove it"
-    )
+    assert problems["API_KEYS"] == "API_KEYS in .env is not a setting (did you mean API_KEY?): correct or remove it"
     assert "(did you mean SERVER__PORT?)" in problems["SERVER__PROT"]
     assert problems["SEED"].startswith("SEED from .env is not accepted: Input should be a valid integer")
     assert problems["MODEL_POLICY"].startswith("MODEL_POLICY from the environment is not accepted: ")
@@ -105,9 +102,7 @@ def test_pydantics_own_error_holds_no_value(write: Write) -> None:
     assert HIDDEN not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "show", [str, repr, lambda held: held.model_dump_json(), lambda held: f"{vars(held)}"]
-)
+@pytest.mark.parametrize("show", [str, repr, lambda held: held.model_dump_json(), lambda held: f"{vars(held)}"])
 def test_secrets_are_stars_wherever_settings_are_shown(write: Write, show: Callable[[Settings], str]) -> None:
     write(".env", GOOD)
     settings = Settings.read()
@@ -121,9 +116,7 @@ def test_secrets_are_stars_wherever_settings_are_shown(write: Write, show: Calla
 @pytest.mark.parametrize(
     ("app_env", "file"), [(None, ".env"), ("dev", ".env"), ("test", ".env.test"), ("prod", ".env.prod")]
 )
-def test_app_env_picks_one_file(
-    app_env: str | None, file: str, write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_app_env_picks_one_file(app_env: str | None, file: str, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (".env", ".env.test", ".env.prod"):
         write(name, GOOD + f"MODEL_PATH=models{name}\n")
     # What only another file holds must not be seen.
@@ -158,9 +151,7 @@ def test_environment_wins_over_secret_file_over_env_file_over_default(
 ) -> None:
     def source() -> tuple[int, str]:
         settings = Settings.read()
-        return settings.server.port, {row["name"]: row["source"] for row in describe(settings)}[
-            "SERVER__PORT"
-        ]
+        return settings.server.port, {row["name"]: row["source"] for row in describe(settings)}["SERVER__PORT"]
 
     write(".env", GOOD)
     assert source() == (8000, "default")
@@ -416,10 +407,7 @@ def test_env_example_writes_compares_and_prints(capsys: pytest.CaptureFixture[st
     Path("here").write_text("API_KEY=\n", encoding="utf-8")
     for file in ("here", "nowhere"):
         assert run_env_example(["--check", file]) == 1
-        assert (
-            capsys.readouterr().err
-            == f"{file} is not what the Settings class gives: run `make env-example`.\n"
-        )
+        assert capsys.readouterr().err == f"{file} is not what the Settings class gives: run `make env-example`.\n"
     assert run_env_example([]) == 0
     assert capsys.readouterr().out == env_example(Settings)
 
@@ -452,9 +440,7 @@ def test_check_reads_the_file_of_the_environment_that_is_asked_for(
     assert "There is no .env.prod in " in capsys.readouterr().err
     write(".env.prod", GOOD + "SEED=-1\n")
     assert run_settings(["--check", "--env", "prod"]) == EX_CONFIG
-    assert capsys.readouterr().err.startswith(
-        "Settings refused: SEED.\n  SEED from .env.prod is not accepted: "
-    )
+    assert capsys.readouterr().err.startswith("Settings refused: SEED.\n  SEED from .env.prod is not accepted: ")
     write(".env.prod", GOOD)
     assert run_settings(["--check", "--env", "prod"]) == 0
     assert capsys.readouterr().out == "The settings of prod hold.\n"

@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -37,7 +38,7 @@ def served(folder: Path, **more: str) -> Iterator[tuple[int, "subprocess.Popen[s
         yield port, process
     finally:
         process.send_signal(signal.SIGTERM)
-        print(process.communicate(timeout=30)[0])
+        sys.stdout.write(process.communicate(timeout=30)[0])  # shown where the test fails
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +106,7 @@ def test_a_prediction_is_served_and_recorded(repository: Path, example: dict[str
         assert "mean_radius" in json.dumps(wrong.body)
         signature = services.ask(port, "GET", "/environment", key=KEY).body["signature"]
     assert process.returncode == 0
-    assert signature == commands.succeed(
-        repository, ".venv/bin/python", "-m", "my_model.parity", "signature"
-    ).strip()
+    assert signature == commands.succeed(repository, ".venv/bin/python", "-m", "my_model.parity", "signature").strip()
     with closing(sqlite3.connect(repository / "predictions.db")) as database:
         recorded = database.execute("SELECT model FROM predictions").fetchall()
     contract = json.loads((repository / "models/champion.joblib.contract.json").read_text(encoding="utf-8"))
@@ -160,9 +159,7 @@ def test_an_extra_and_a_missing_package_are_named_and_mended(repository: Path) -
     uv = repository / ".tools/venv/bin/uv"
     commands.succeed(repository, uv, "pip", "install", "--quiet", "--python", ".venv", "six")
     commands.succeed(repository, uv, "pip", "uninstall", "--quiet", "--python", ".venv", "tqdm")
-    report = json.loads(
-        commands.refuse(repository, ".venv/bin/python", "-m", "my_model.parity", "verify", "--json")
-    )
+    report = json.loads(commands.refuse(repository, ".venv/bin/python", "-m", "my_model.parity", "verify", "--json"))
     findings = {(finding["kind"], finding["name"]) for link in report["links"] for finding in link["findings"]}
     assert findings == {("extra", "six"), ("missing", "tqdm")}
     commands.succeed(repository, "make", "sync", "verify")

@@ -78,18 +78,14 @@ def repository(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_pairs_of_answers_are_all_there() -> None:
     def pairs(rows: tuple[tuple[object, ...], ...]) -> set[tuple[object, ...]]:
         return {
-            (left, right, row[left], row[right])
-            for row in rows
-            for left, right in itertools.combinations(range(4), 2)
+            (left, right, row[left], row[right]) for row in rows for left, right in itertools.combinations(range(4), 2)
         }
 
     assert pairs(PAIRS) == pairs(EVERY)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(map(str, row)))
-def test_every_file_parses_and_looks_hand_written(
-    template: Path, tmp_path: Path, row: tuple[object, ...]
-) -> None:
+def test_every_file_parses_and_looks_hand_written(template: Path, tmp_path: Path, row: tuple[object, ...]) -> None:
     answers = dict(zip(QUESTIONS, row, strict=True))
     folder = rendering.render(template, tmp_path / "demo", **answers)
     assert (folder / "LICENSE").exists() == (answers["license"] != "none")
@@ -107,9 +103,7 @@ def test_every_file_parses_and_looks_hand_written(
 def test_no_trust_is_needed(template: Path) -> None:
     settings = {
         key
-        for document in yaml.compose_all(
-            (template / "copier.yml").read_text().replace("!include", "# include")
-        )
+        for document in yaml.compose_all((template / "copier.yml").read_text().replace("!include", "# include"))
         if isinstance(document, yaml.MappingNode)
         for key in (node[0].value for node in document.value)
     }
@@ -152,9 +146,7 @@ def test_included_modules_are_their_sources(repository: Path) -> None:
     for name, source in links.sources("uv", "scikit-learn").items():
         rendered = repository / "src" / "my_model" / name
         assert rendered.read_bytes() == source.read_bytes(), name
-        assert not re.search(r"{{|{%|{#", source.read_text(encoding="utf-8")), (
-            f"{source}: Jinja would read this"
-        )
+        assert not re.search(r"{{|{%|{#", source.read_text(encoding="utf-8")), f"{source}: Jinja would read this"
 
 
 def test_file_names_are_legal_on_windows(template: Path) -> None:
@@ -208,8 +200,6 @@ def test_no_registry_host_is_named(where: str, request: pytest.FixtureRequest) -
     folder: Path = request.getfixturevalue(where)
     hosts = (PyPI.netloc, PyPI.file_storage_domain)
     named = [
-        path
-        for path in rendering.files(folder)
-        if any(host.encode() in (folder / path).read_bytes() for host in hosts)
+        path for path in rendering.files(folder) if any(host.encode() in (folder / path).read_bytes() for host in hosts)
     ]
     assert not named

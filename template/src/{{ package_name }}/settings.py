@@ -17,13 +17,9 @@ class ServerSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    host: str = Field(
-        "127.0.0.1", description="Address to listen on; the image sets 0.0.0.0, all of the container's"
-    )
+    host: str = Field("127.0.0.1", description="Address to listen on; the image sets 0.0.0.0, all of the container's")
     port: int = Field(8000, ge=1, le=65535, description="Port to listen on")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="Least level that is logged"
-    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged")
 
 
 class Settings(ParitySettings):
@@ -39,9 +35,7 @@ class Settings(ParitySettings):
         description="Where each prediction is recorded, as an SQLAlchemy URL",
         examples=["sqlite:///predictions.db"],
     )
-    model_path: Path = Field(
-        Path("models/champion.joblib"), description="Where the model is saved and served from"
-    )
+    model_path: Path = Field(Path("models/champion.joblib"), description="Where the model is saved and served from")
     api_key: SecretStr = Field(
         description="What clients must send; outside dev, nothing that can be guessed",
         examples=["changethis"],
@@ -49,9 +43,7 @@ class Settings(ParitySettings):
     model_policy: Literal["strict", "model", "digest"] = Field(
         "strict", description="How closely this environment must match the one that the model was trained in"
     )
-    seed: int = Field(
-        42, ge=0, le=2**32 - 1, description="Start of every random generator, from 0 to 4294967295"
-    )
+    seed: int = Field(42, ge=0, le=2**32 - 1, description="Start of every random generator, from 0 to 4294967295")
     determinism: Literal["strict", "seeded", "off"] = Field(
         "strict", description="Refuse algorithms that differ from run to run, only seed, or neither"
     )

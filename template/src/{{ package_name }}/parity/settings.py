@@ -176,9 +176,7 @@ def near_misses(model: type[BaseModel], environ: Mapping[str, str]) -> list[str]
             likeness = 0.0 if name.startswith(sections) else 0.85  # APIKEY is like API_KEY, MODEL_PORT is not
             likely[name] = get_close_matches(name, names, 1, likeness)
     return [
-        f"{name} in the environment is no setting (did you mean {near[0]}?)"
-        for name, near in likely.items()
-        if near
+        f"{name} in the environment is no setting (did you mean {near[0]}?)" for name, near in likely.items() if near
     ]
 
 
@@ -202,9 +200,7 @@ def sources(
     names = leaves(model)
     for source in found.values():
         # A variable SERVER or SERVER__ADDR is another program's, and an empty one is not set.
-        source.env_vars = {
-            key: text for key, text in source.env_vars.items() if text and key.upper() in names
-        }
+        source.env_vars = {key: text for key, text in source.env_vars.items() if text and key.upper() in names}
     return found
 
 

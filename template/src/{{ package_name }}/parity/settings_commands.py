@@ -33,9 +33,7 @@ def plain(value: object) -> str:
 def about(field: FieldInfo) -> str:
     """Return a setting's description in one line, with the values it may have where they are few."""
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-    return " ".join((field.description or "").split()) + (
-        f" ({', '.join(map(str, choices))})" if choices else ""
-    )
+    return " ".join((field.description or "").split()) + (f" ({', '.join(map(str, choices))})" if choices else "")
 
 
 def env_example(model: type[BaseModel]) -> str:
@@ -86,9 +84,7 @@ def run_settings(argv: Sequence[str]) -> int:
     """
     from ..settings import Settings  # noqa: PLC0415, TID252 - only a command looks at the project's class
 
-    parser = argparse.ArgumentParser(
-        "parity settings", description="Show each setting and where it came from."
-    )
+    parser = argparse.ArgumentParser("parity settings", description="Show each setting and where it came from.")
     parser.add_argument("--check", action="store_true", help="only say whether the settings hold")
     parser.add_argument("--env", choices=ENV_FILES, help="read as if APP_ENV were this; its file must exist")
     parser.add_argument("--json", action="store_true", help="for machines")
@@ -96,9 +92,7 @@ def run_settings(argv: Sequence[str]) -> int:
     answer: dict[str, Any] = {"ok": True, "warnings": near_misses(Settings, os.environ)}
     try:
         answer["settings"] = describe(Settings.read(**asked(args.env)), args.env)
-        text = (
-            f"The settings of {picked(Settings, args.env)} hold." if args.check else table(answer["settings"])
-        )
+        text = f"The settings of {picked(Settings, args.env)} hold." if args.check else table(answer["settings"])
     except SettingsRefusedError as refused:
         answer |= {"ok": False, "problems": refused.problems}
         text = str(refused)
@@ -114,9 +108,7 @@ def run_env_example(argv: Sequence[str]) -> int:
     """Print .env.example as the Settings class gives it; 1 when the file to check differs from it."""
     from ..settings import Settings  # noqa: PLC0415, TID252 - only a command looks at the project's class
 
-    parser = argparse.ArgumentParser(
-        "parity env-example", description="Write .env.example from the Settings class."
-    )
+    parser = argparse.ArgumentParser("parity env-example", description="Write .env.example from the Settings class.")
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--check", metavar="FILE", type=Path, help="exit with 1 when FILE differs")
     target.add_argument("--output", metavar="FILE", type=Path, help="write FILE instead of printing")
@@ -125,9 +117,7 @@ def run_env_example(argv: Sequence[str]) -> int:
     if args.check:
         same = args.check.is_file() and args.check.read_text(encoding="utf-8") == text
         if not same:
-            print(
-                f"{args.check} is not what the Settings class gives: run `make env-example`.", file=sys.stderr
-            )
+            print(f"{args.check} is not what the Settings class gives: run `make env-example`.", file=sys.stderr)
         return 0 if same else 1
     if args.output:
         half = args.output.with_name(f"{args.output.name}.new")  # replaced in one step: never a half file
