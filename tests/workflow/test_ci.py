@@ -91,6 +91,7 @@ def test_a_tampered_hash_is_red(clone: Path) -> None:
 
 
 def test_a_failing_test_is_red(clone: Path) -> None:
-    (clone / "tests" / "test_ours.py").write_text("def test_ours() -> None:\n    assert 1 == 2\n", encoding="utf-8")
+    test = "from my_model import training\n\n\ndef test_ours() -> None:\n    assert training.GOLDEN_ROWS == 0\n"
+    (clone / "tests" / "test_ours.py").write_text(test, encoding="utf-8")
     failed, printed = run_job(clone)
     assert failed == "make test", printed
