@@ -53,7 +53,7 @@ lint: $(VENV)/.complete  ## ruff, mypy --strict, and this repository's own workf
 	$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/python tests/links.py build/typed
 	$(VENV)/bin/mypy -p standing
-	$(VENV)/bin/mypy $$(find tests docs benchmarks template/.tools -name '*.py')
+	$(VENV)/bin/mypy $$(find tests docs benchmarks build/typed/tools -name '*.py')
 	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(VENV)/bin/zizmor --quiet --offline --persona auditor .github

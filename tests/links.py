@@ -14,22 +14,32 @@ PACKAGE = TEMPLATE / "src" / "{{ package_name }}"
 NAME = "standing"
 
 
-def sources(tool: str, framework: str) -> dict[str, Path]:
+def sources(framework: str) -> dict[str, Path]:
     """Return each module of the rendered package, by its path in it, and where its text stands."""
     modules = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
     return {
         **modules,
         "model.py": ROOT / "frameworks" / framework / "model.py",
-        "parity/reader.py": ROOT / "tools" / tool / "reader.py",
     }
 
 
+def programs(tool: str) -> dict[str, Path]:
+    """Return each program of .tools/, by its name, and where its text stands."""
+    shared = {path.name: path for path in (TEMPLATE / ".tools").glob("*.py")}
+    return {**shared, "lock_reader.py": ROOT / "tools" / tool / "lock_reader.py"}
+
+
 def build(folder: Path, tool: str = "uv", framework: str = "scikit-learn") -> Path:
-    """Link the package for one tool and one framework as `folder`/standing; return that path."""
-    package = folder / NAME
-    shutil.rmtree(package, ignore_errors=True)
-    for name, source in sources(tool, framework).items():
-        link = package / name
+    """Link the package for one tool and one framework as `folder`/standing, .tools as `folder`/tools.
+
+    Returns the path of the package.
+    """
+    package, tools = folder / NAME, folder / "tools"
+    files = {package / name: source for name, source in sources(framework).items()}
+    files |= {tools / name: source for name, source in programs(tool).items()}
+    for place in (package, tools):
+        shutil.rmtree(place, ignore_errors=True)
+    for link, source in files.items():
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(source)
     (package / "__init__.py").touch()
@@ -46,6 +56,8 @@ patch = "{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.mic
 [tool]
 name = "uv"
 version = "0.13.8"
+manifests = ["pyproject.toml"]
+locks = ["uv.lock"]
 [target]
 implementation_name = "cpython"
 os_name = "posix"

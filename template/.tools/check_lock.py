@@ -1,108 +1,387 @@
 """Does the lock answer the manifest, with a hash and a known origin for everything? Owned by the template.
 
-Runs before anything is installed, so it needs only .tools/venv and the kit's own reader of this tool's lock.
+    check_lock.py --package NAME [--note-origins] [--write FILE [--production]] [-- COMMAND…]
 
-    check_lock.py --package NAME [--note-origins] -- COMMAND…     COMMAND is the tool's own check
+COMMAND is the tool's own check. It runs before anything is installed, with the Python of .tools/venv; `verify` asks
+it where the files are not those that `make sync` checked. What differs between tools is in lock_reader.py.
 """
 
 import argparse
 import importlib
+import json
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
-ROOT = Path(__file__).resolve().parent.parent
-ORIGINS = ROOT / ".tools" / "origins.txt"
-ORIGINS_HEADER = (
-    "# Where the lock's packages come from, as `make lock` found it: a new line wants a second look.\n"
+from packaging.markers import InvalidMarker, Marker, default_environment
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+import lock_reader
+
+ROOT = Path(__file__).absolute().parent.parent
+INSTALLED = Path(".venv", "parity-lock.json")
+ORIGINS = Path(".tools", "origins.txt")
+ORIGINS_HEADER = "# Where the lock's packages come from, as `make lock` found it: a new line wants a second look.\n"
+MANIFEST, LOCK = ", ".join(lock_reader.MANIFESTS), ", ".join(lock_reader.LOCKS)
+RESTORE = f"git checkout -- {' '.join(lock_reader.LOCKS)}"
+# What a file causes that is TOML and still not what its tool writes.
+MALFORMED = (
+    *(AttributeError, LookupError, TypeError, ExceptionGroup),
+    *(InvalidMarker, InvalidRequirement, InvalidSpecifier, InvalidVersion),
 )
-INSTALLED = ROOT / ".venv" / "parity-lock.json"
+Groups = Mapping[str, Sequence[str]]
+Entry = dict[str, Any]
 
 
-def noted_origins() -> frozenset[str] | None:
-    """Return the origins (scheme://host) that `make lock` noted, None where it noted none yet."""
-    if not ORIGINS.exists():
-        return None
-    lines = ORIGINS.read_text(encoding="utf-8").splitlines()
-    return frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+class Reason(NamedTuple):
+    """Why not to install from this lock: one sentence, whose last command is the repair."""
+
+    kind: str  # stale: the manifest has moved on; fault: the lock is broken; hashes: it was edited after the install
+    sentence: str
+    name: str = ""  # the package
 
 
-def note_origins(origins: frozenset[str]) -> None:
-    """Write the origins of a lock that the tool has just made, and say which are new."""
-    known = noted_origins()
-    for origin in sorted(origins - known) if known is not None else ():
-        print(f"New origin in the lock: {origin}. Make sure that it is one of yours.")
-    text = ORIGINS_HEADER + "".join(f"{origin}\n" for origin in sorted(origins))
-    partial = ORIGINS.with_suffix(".part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(ORIGINS)
+def reasons(root: Path, installed: Path, *, noting: bool = False) -> Iterator[Reason]:
+    """Yield each reason of the first check that finds one; the cheapest check comes first.
+
+    `installed` is the neutral form of the lock that the environment was installed from, where there is one.
+    `noting` allows every origin, as `make lock` does before it notes them.
+    """
+    allowed = None if noting else noted_origins(root)
+    for check in (missing(root), stale(root), faults(root, allowed), altered(root, installed)):
+        found = False
+        try:
+            for reason in check:
+                found = True
+                yield reason
+        except MALFORMED as error:
+            yield Reason("fault", malformed(error))
+            return
+        except ValueError as error:
+            yield Reason("fault", str(error))
+            return
+        if found:
+            return
 
 
-def missing(reader: Any) -> Iterator[str]:  # noqa: ANN401
-    """Yield a sentence for each file of the lock that is not there."""
-    for name in (*reader.MANIFESTS, *reader.LOCKS):
-        if not (ROOT / name).exists():
-            repair = "`make lock`, then commit it" if name in reader.LOCKS else f"`git checkout -- {name}`"
-            yield f"{name} is missing: run {repair}."
+def malformed(error: Exception) -> str:
+    """Return the sentence for a lock that cannot be understood."""
+    return f"{LOCK} is not as {lock_reader.NAME} writes it ({cause(error)}): run `{RESTORE}`."
 
 
-def refused_by_tool(command: list[str], reader: Any) -> Iterator[str]:  # noqa: ANN401
-    """Yield a sentence where the tool's own check fails, with what it said."""
-    result = subprocess.run(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+def cause(error: BaseException) -> str:
+    """Return what an error says in one line."""
+    first = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error
+    return f"{type(first).__name__}: {' '.join(str(first).split())}"
+
+
+def locked(root: Path, environment: Mapping[str, str] | None = None) -> list[Entry]:
+    """Return the packages that apply in a marker environment (None: this one); raises ValueError, one sentence."""
+    try:
+        return lock_reader.locked(root, environment or {k: str(v) for k, v in default_environment().items()})
+    except MALFORMED as error:
+        raise ValueError(malformed(error)) from None
+
+
+def project_name(root: Path) -> str:
+    """Return the canonical name of the project, "" where the manifest has none; raises ValueError."""
+    return canonicalize_name(str(lock_reader.read(root, lock_reader.MANIFESTS[0]).get("project", {}).get("name", "")))
+
+
+def unreadable(root: Path) -> Iterator[str]:
+    """Yield a sentence for each file of the manifest that cannot be read."""
+    for name in lock_reader.MANIFESTS:
+        try:
+            lock_reader.read(root, name)
+        except ValueError as error:
+            yield str(error)
+
+
+def missing(root: Path) -> Iterator[Reason]:
+    """Yield a reason for each file of manifest and lock that is not there."""
+    for name in (*lock_reader.MANIFESTS, *lock_reader.LOCKS):
+        if not (root / name).exists():
+            repair = "`make lock`, then commit it" if name in lock_reader.LOCKS else f"`git checkout -- {name}`"
+            yield Reason("fault", f"{name} is missing: run {repair}.")
+
+
+# Does the lock answer the manifest? Requirements are compared by meaning and not by spelling: a tool rewrites what it
+# records. It sorts specifiers, drops what requires-python implies, normalizes names.
+# https://packaging.python.org/en/latest/specifications/dependency-specifiers/
+
+
+def stale(root: Path) -> Iterator[Reason]:
+    """Yield a reason for each thing in the manifest that the lock was not made for, and the reverse."""
+    try:
+        yield from [Reason("stale", sentence) for sentence in _moved_on(lock_reader.asked(root))]
+    except MALFORMED as error:
+        sentence = f"{MANIFEST} cannot be compared with {LOCK} ({cause(error)}): correct it, then run `make lock`."
+        yield Reason("stale", sentence)
+
+
+def _moved_on(asked: Mapping[str, tuple[Any, Any]]) -> Iterator[str]:
+    yield from differences(*asked["requirements"], asked["python"][1] or "")
+    for what, same in {"python": same_pythons, "version": same_version}.items():
+        wanted, recorded = asked[what]
+        if wanted and recorded and not same(wanted, recorded):
+            told = what.replace("python", "Python")
+            yield f"{MANIFEST} has {told} {wanted} and {LOCK} was made for {recorded}: run `make lock`."
+
+
+def differences(wanted: Groups, recorded: Groups, python: str = "") -> Iterator[str]:
+    """Yield one sentence for each requirement that differs; `python` is the project's requires-python."""
+    for group in sorted({*wanted, *recorded}):
+        ours, theirs = ([*map(Requirement, lines.get(group, ()))] for lines in (wanted, recorded))
+        where = f" in group {group}" if group else ""
+        asked = [one for one in ours if not any(same(one, other, python) for other in theirs)]
+        known = [other for other in theirs if not any(same(other, one, python) for one in ours)]
+        for one in asked:
+            before = next((other for other in known if _name(other) == _name(one)), None)
+            known = [other for other in known if other is not before]
+            state = "does not know it" if before is None else f"was made for {before}"
+            yield f"{MANIFEST} asks for {one}{where} and {LOCK} {state}: run `make lock`."
+        for other in known:
+            yield f"{MANIFEST} no longer asks for {other}{where}, as {LOCK} does: run `make lock`."
+
+
+def _name(requirement: Requirement) -> str:
+    return canonicalize_name(requirement.name)
+
+
+def same(one: Requirement, other: Requirement, python: str) -> bool:
+    """Tell whether two requirements mean the same, in a project with this requires-python."""
+    return (
+        _name(one) == _name(other)
+        and {*map(canonicalize_name, one.extras)} == {*map(canonicalize_name, other.extras)}
+        # A lock that names a source instead of a version says nothing about the specifier.
+        and (bool(one.url or other.url) or one.specifier == other.specifier)
+        and same_markers(str(one.marker or ""), str(other.marker or ""), python)
     )
-    if result.returncode:
-        lines = [f"    {line}" for line in result.stdout.strip().splitlines()]
-        yield "\n".join(
-            [
-                f"{' and '.join(reader.LOCKS)} no longer answers the manifest: run `make lock`. The tool says:",
-                *lines,
-            ]
+
+
+def same_version(one: str, other: str) -> bool:
+    """Tell whether two spellings are one version: 1.0 and 1.0.0 are."""
+    return Version(one) == Version(other)
+
+
+def same_pythons(one: str, other: str) -> bool:
+    """Tell whether two version specifiers of Python admit the same releases from 3.0 on."""
+    first, second = SpecifierSet(one), SpecifierSet(other)
+    releases = [f"3.{minor}.{patch}" for minor in range(30) for patch in (0, 1, 5, 15, 40)]
+    bounds = {specifier.version for specifier in (*first, *second) if "*" not in specifier.version}
+    return all(first.contains(v) == second.contains(v) for v in [*releases, *bounds, "4.0.0"])
+
+
+COMPARISON = re.compile(r"(\w+)\s*(?:[=!<>~]=?=?|not\s+in|in)\s*[\"']([^\"']*)[\"']")
+# Platforms on which two markers are tried; what the markers name themselves is tried as well.
+SYSTEMS = (("posix", "linux", "Linux"), ("posix", "darwin", "Darwin"), ("nt", "win32", "Windows"))
+MACHINES = ("x86_64", "aarch64", "arm64", "AMD64")
+IMPLEMENTATIONS = (("cpython", "CPython"), ("pypy", "PyPy"))
+
+
+def same_markers(one: str, other: str, python: str = "") -> bool:
+    """Tell whether two markers ("" for none) hold in the same environments, of all that could tell them apart.
+
+    A tool rewrites the markers that it records: it asks sys_platform for platform_system, and drops what `python`,
+    the project's requires-python, implies.
+    """
+    if one == other:
+        return True
+    first, second = (Marker(text).evaluate if text else None for text in (one, other))
+    return all(
+        (first is None or first(environment)) == (second is None or second(environment))
+        for environment in _environments(one, other, python)
+    )
+
+
+def _environments(one: str, other: str, python: str) -> Iterator[dict[str, str]]:
+    """Yield marker environments: common platforms, admitted Pythons, and the values that the markers name."""
+    named = [dict.fromkeys(COMPARISON.findall(marker)) for marker in (one, other)]
+    variables = [{variable for variable, _ in pairs} for pairs in named]
+    # A value that only one marker names may be said of another variable in the other, which is no difference.
+    values = {(k, v) for pairs in named for k, v in pairs if all(k in own for own in variables)}
+    pythons = {value for pairs in named for variable, value in pairs if variable.startswith("python_")}
+    for version, system, machine, implementation in product(
+        _admitted(pythons, python), SYSTEMS, MACHINES, IMPLEMENTATIONS
+    ):
+        environment = {
+            "python_full_version": version,
+            "python_version": ".".join(version.split(".")[:2]),
+            **dict(zip(("os_name", "sys_platform", "platform_system"), system, strict=True)),
+            "platform_machine": machine,
+            **dict(zip(("implementation_name", "platform_python_implementation"), implementation, strict=True)),
+            "extra": "",
+        }
+        yield environment
+        yield from ({**environment, variable: value} for variable, value in values if variable[:7] != "python_")
+
+
+def _admitted(named: Iterable[str], python: str) -> list[str]:
+    """Return versions of Python on which two markers are tried, beside those that they name."""
+    versions = {f"3.{minor}.{patch}" for minor in range(10, 16) for patch in (0, 20)}
+    versions |= {version if version.count(".") > 1 else f"{version}.1" for version in named}
+    return sorted(SpecifierSet(python).filter(versions))
+
+
+# Would the tool install something without proof of what it is? Its own check sees none of this: it compares the lock
+# with the manifest only.
+
+
+def faults(root: Path, allowed: frozenset[str] | None) -> Iterator[Reason]:
+    """Yield a reason for each entry without a hash, with another file's, or from an origin that is not `allowed`."""
+    for entry in lock_reader.entries(root):
+        for fault in _in_folder(entry) if entry["folder"] is not None else _in_archive(entry, allowed):
+            yield Reason("fault", f"{LOCK}: {fault}, `{RESTORE}`.", entry["name"])
+
+
+def _in_folder(entry: Entry) -> Iterator[str]:
+    # Code of this repository has no hash: git keeps it. A folder elsewhere is on no other machine.
+    if entry["folder"].startswith(("/", "..")) or ":" in entry["folder"]:
+        yield (
+            f"{entry['name']} is the folder {entry['folder']}, outside of this repository: move it in, or restore the"
+            " lock"
         )
 
 
-def altered(kit: Any) -> Iterator[str]:  # noqa: ANN401
-    """Yield a sentence for each package that was installed with hashes which the lock no longer has.
+def _in_archive(entry: Entry, allowed: frozenset[str] | None) -> Iterator[str]:
+    name, version = entry["name"], entry["version"]
+    files = {file_name(file["address"]): sha256(file["hash"]) for file in entry["files"]}
+    # The id of a commit is a digest of its content, so what comes from git needs no hash.
+    if entry["commit"] == "":
+        yield f"{name} comes from git without the id of a commit: restore the lock"
+    if entry["commit"] is None and not files:
+        yield f"{name} {version} has no file with a hash: restore the lock"
+    # One file is told of each entry: what was edited by hand is wrong for all of them.
+    for file in [file for file, digest in files.items() if not digest][:1]:
+        yield f"{name} {version} has no sha256 for {file}: restore the lock"
+    for file in [file for file in files if not claims(file, name, version)][:1]:
+        yield f"{name} {version} was edited by hand, for its file is {file}: restore the lock"
+    for foreign in sorted(origins(entry) - allowed)[:1] if allowed is not None else ():
+        yield f"{name} {version} comes from {foreign}, which {ORIGINS.as_posix()} does not hold: restore the lock"
 
-    A tool looks at hashes while it downloads: what is installed already would let an edited lock pass.
+
+def sha256(text: str) -> str:
+    """Return the hex digest in `sha256:…`, "" where that is something else."""
+    found = re.fullmatch(r"sha256:([0-9a-f]{64})", text)
+    return found[1] if found else ""
+
+
+def file_name(address: str) -> str:
+    """Return the file's name at the end of an address or a path; 2.15.0%2Bcpu is a local version."""
+    return unquote(re.split(r"[?#]", address)[0].rpartition("/")[2])
+
+
+def claims(file: str, name: str, version: str) -> bool:
+    """Tell whether a wheel's file name holds this name and version; other files follow no rule.
+
+    https://packaging.python.org/en/latest/specifications/binary-distribution-format/#file-name-convention
     """
-    if not INSTALLED.exists():
+    if not file.endswith(".whl"):
+        return True
+    own_name, own_version = [*file.split("-"), ""][:2]
+    try:
+        return canonicalize_name(own_name) == canonicalize_name(name) and same_version(own_version, version)
+    except InvalidVersion:
+        return False
+
+
+def origin(address: str) -> str:
+    """Return scheme://host[:port] of an address without its credentials, "" where it is a path."""
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#\\]*)", address)
+    return f"{found[1]}://{found[2].rpartition('@')[2]}".lower() if found else ""
+
+
+def origins(entry: Entry) -> frozenset[str]:
+    """Return the origins of an entry's source and of its files."""
+    return frozenset(map(origin, [*entry["addresses"], *(file["address"] for file in entry["files"])])) - {""}
+
+
+def noted_origins(root: Path) -> frozenset[str] | None:
+    """Return the origins (scheme://host) that `make lock` noted, None where it noted none yet."""
+    try:
+        lines = (root / ORIGINS).read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        return None
+    return frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+
+
+def note_origins(root: Path) -> None:
+    """Write the origins of a lock that the tool has just made, and say which are new."""
+    known, now = noted_origins(root), frozenset().union(*map(origins, lock_reader.entries(root)))
+    for new in sorted(now - known) if known is not None else ():
+        print(f"New origin in the lock: {new}. Make sure that it is one of yours.")
+    partial = (root / ORIGINS).with_suffix(".part")
+    partial.write_text(ORIGINS_HEADER + "".join(f"{one}\n" for one in sorted(now)), encoding="utf-8")
+    partial.replace(root / ORIGINS)
+
+
+def altered(root: Path, installed: Path) -> Iterator[Reason]:
+    """Yield a reason for each package that was installed with hashes that the lock no longer has.
+
+    A tool looks at hashes while it downloads, so an edited lock goes unnoticed where the package is installed.
+    """
+    try:
+        before = {package["name"]: package for package in json.loads(installed.read_bytes())["packages"]}
+    except (OSError, ValueError, LookupError, TypeError):
         return
-    before = {(package.name, package.version): package for package in kit.read_neutral(INSTALLED).packages}
-    for package in kit.load().packages:
-        known = before.get((package.name, package.version))
-        if known and not known.hashes <= package.hashes:
-            yield (
-                f"{package.name} {package.version} was installed with hashes that the lock no longer has: it was edited"
-                f" by hand; restore it with `git checkout -- {' '.join(kit.reader.LOCKS)}`."
+    for package in locked(root):
+        then, name, version = before.get(package["name"], package), package["name"], package["version"]
+        if then["version"] == version and not {*then["hashes"]} <= {*package["hashes"]}:
+            sentence = (
+                f"{LOCK} was edited by hand: {name} {version} was installed with hashes that it no longer has, restore"
+                f" it with `{RESTORE}`."
             )
+            yield Reason("hashes", sentence, name)
 
 
-def findings(package: str, command: list[str], *, note: bool) -> Iterator[str]:
-    """Yield one sentence for each reason not to install from this lock, cheapest check first."""
-    reader = importlib.import_module(f"{package}.parity.reader")
+def refused_by_tool(root: Path, command: Sequence[str]) -> Iterator[str]:
+    """Yield a sentence where the tool's own check fails, with what it said."""
+    if not command:
+        return
+    result = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if result.returncode:
+        said = "".join(f"\n    {line}" for line in result.stdout.strip().splitlines())
+        yield f"{LOCK} no longer answers the manifest: run `make lock`. The tool says:{said}"
+
+
+def write(package: str, path: Path, *, production: bool) -> Iterator[str]:
+    """Write the lock in the neutral form, all of it or what the project needs to run; yield what went wrong."""
     kit = importlib.import_module(f"{package}.parity.lock")
-    yield from missing(reader)
-    yield from reader.stale(ROOT)
-    yield from refused_by_tool(command, reader)
-    yield from reader.faults(ROOT, None if note else noted_origins())
-    if note:
-        note_origins(reader.origins(ROOT))
-    yield from altered(kit)
+    try:
+        kit.write_neutral(kit.read_native(ROOT), path, ("main",) if production else None)
+    except kit.LockError as error:
+        yield str(error)
+    except OSError as error:
+        yield f"{path} cannot be written ({error.strerror}): name a file in a folder of yours."
+
+
+def findings(options: argparse.Namespace) -> Iterator[str]:
+    """Yield what is wrong, and do what was asked for where nothing is."""
+    yield from (reason.sentence for reason in reasons(ROOT, ROOT / INSTALLED, noting=options.note_origins))
+    yield from refused_by_tool(ROOT, options.command)
+    if options.note_origins:
+        note_origins(ROOT)
+    if options.write:
+        yield from write(options.package, options.write, production=options.production)
 
 
 def main() -> int:
     """Print the first reason against the lock and return 1; return 0 where there is none."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--package", required=True)
-    parser.add_argument("--note-origins", action="store_true")
-    parser.add_argument("command", nargs="+")
-    options = parser.parse_args()
-    for sentence in findings(options.package, options.command, note=options.note_origins):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--package", required=True, help="the project's package, which holds the kit")
+    parser.add_argument("--note-origins", action="store_true", help="write .tools/origins.txt")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the lock in the neutral form")
+    parser.add_argument("--production", action="store_true", help="write only what the project needs to run")
+    parser.add_argument("command", nargs="*", help="the tool's own check")
+    for sentence in findings(parser.parse_args()):
         print(sentence, file=sys.stderr)
         return 1
     return 0

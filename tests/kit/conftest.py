@@ -1,4 +1,7 @@
-"""Puts the kit, as it stands in the template, on the import path: `from standing.parity import lock`."""
+"""Puts the kit and .tools, as they stand in the template, on the import path.
+
+`from standing.parity import lock`, `import check_lock`
+"""
 
 import os
 import shutil
@@ -9,7 +12,7 @@ import links
 # A folder for each process: pytest-xdist's workers start at the same time.
 _FOLDER = links.ROOT / "build" / "standing" / str(os.getpid())
 links.build(_FOLDER)
-sys.path.insert(0, str(_FOLDER))
+sys.path[:0] = [str(_FOLDER), str(_FOLDER / "tools")]
 
 
 def pytest_unconfigure() -> None:

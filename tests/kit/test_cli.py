@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from standing.parity import __main__ as cli
-from standing.parity import environment_commands, lock
+from standing.parity import lock
 from standing.parity.drift import Finding
 from standing.parity.environment import Link, Report
 
@@ -17,6 +17,7 @@ from kit import uv_project
 
 pytestmark = pytest.mark.static
 
+PROGRAMS = {"rebuild": "reproduce.py"}  # of .tools
 BROKEN = Report(
     links=(
         Link("manifest", "pyproject.toml", ok=True),
@@ -42,7 +43,7 @@ class Terminal(TextIOWrapper):
 def shown(report: Report, kind: type[TextIOWrapper] = TextIOWrapper, encoding: str = "utf-8") -> str:
     raw = BytesIO()
     stream = kind(raw, encoding=encoding)
-    environment_commands.show(report, stream)
+    cli.show(report, stream)
     stream.flush()
     return raw.getvalue().decode(encoding)
 
@@ -91,11 +92,11 @@ def test_a_long_list_is_cut_for_people_and_whole_for_machines() -> None:
     report = Report(links=(Link("environment", "40 differences", ok=False, findings=findings),))
     assert len(shown(report).splitlines()) < 20
     assert "28 more" in shown(report)
-    assert len(environment_commands.document(report)["links"][0]["findings"]) == 40
+    assert len(cli.document(report)["links"][0]["findings"]) == 40
 
 
 def test_json_holds_what_is_documented() -> None:
-    document = json.loads(json.dumps(environment_commands.document(BROKEN)))
+    document = json.loads(json.dumps(cli.document(BROKEN)))
     assert document.keys() == {"schema", "ok", "repair", "signature", "python", "packages", "platform", "links"}
     assert (document["ok"], document["repair"], document["signature"]) == (False, "make sync", None)
     assert document["links"][1]["findings"] == [
@@ -144,6 +145,7 @@ def test_diff_reads_stdin_and_what_is_here(
     monkeypatch.setattr(lock, "find_root", lambda: root)
     monkeypatch.setattr(lock, "here_environment", lambda: uv_project.LINUX)
     monkeypatch.setattr(sys, "path", [str(tmp_path / "site")])
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
     assert cli.run(["signature", "--json"]) == 0
     text = capsys.readouterr().out
     monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(text.encode())))
@@ -159,18 +161,7 @@ def test_what_cannot_be_compared_is_one_sentence(tmp_path: Path, capsys: pytest.
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_the_lock_is_written_where_it_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root, target = uv_project.write(tmp_path / "demo"), tmp_path / "out.json"
-    assert cli.run(["lock", "--production", "--root", str(root), "--output", str(target)]) == 0
-    assert lock.read_neutral(target).runtime.keys() >= {"alpha", "torch"}
-    assert cli.run(["lock", "--root", str(root), "--output", str(tmp_path / "no" / "x")]) == 1
-    assert "cannot be written" in capsys.readouterr().err
-    (root / "uv.lock").unlink()
-    assert cli.run(["lock", "--root", str(root), "--output", str(target)]) == 1
-    assert "run `make lock`" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("command", [*cli.COMMANDS])
+@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name not in PROGRAMS])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.run([command, "--help"])
@@ -181,7 +172,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 def test_the_list_of_commands_is_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["--help"]) == 0
     out = capsys.readouterr().out
-    assert [name for name in (*cli.COMMANDS, *cli.PROGRAMS) if f"  {name}" not in out] == []
+    assert [name for name in cli.COMMANDS if f"  {name}" not in out] == []
     assert cli.run([]) == 2
 
 
@@ -194,14 +185,14 @@ def test_an_unknown_command_is_one_sentence(
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", [*cli.PROGRAMS])
+@pytest.mark.parametrize("command", [*PROGRAMS])
 def test_a_program_of_developers_gets_its_arguments(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = tmp_path / "told"
     (tmp_path / ".tools").mkdir()
     program = f"import pathlib, sys; pathlib.Path({str(told)!r}).write_text(' '.join(sys.argv[1:])); sys.exit(3)"
-    (tmp_path / ".tools" / cli.PROGRAMS[command][0]).write_text(program)
+    (tmp_path / ".tools" / PROGRAMS[command]).write_text(program)
     monkeypatch.setattr(lock, "find_root", lambda: tmp_path)
     assert cli.run([command, "a", "b"]) == 3
     assert told.read_text() == f"--package standing {command} a b"
@@ -216,20 +207,18 @@ def test_it_runs_as_a_module() -> None:
 def test_a_package_that_was_removed_is_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(cli.COMMANDS, "verify", ("nowhere:run", ""))
-    monkeypatch.setattr(sys, "argv", ["parity", "verify"])
-
-    def absent(*_: object) -> None:
+    def absent(*_: object) -> int:
         raise ModuleNotFoundError("No module named 'packaging'", name="packaging.version")
 
-    monkeypatch.setattr(cli, "import_module", absent)
+    monkeypatch.setitem(cli.COMMANDS, "verify", (absent, ""))
+    monkeypatch.setattr(sys, "argv", ["parity", "verify"])
     assert cli.main() == 1
     assert capsys.readouterr().err == "packaging is not installed here: run `make sync`, or rebuild the image.\n"
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     path = next(entry for entry in sys.path if Path(entry, "standing", "parity").is_dir())
-    environment = {**os.environ, "PYTHONPATH": path}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([path, str(Path(path, "tools"))])}
     return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
 
 
@@ -248,13 +237,25 @@ def test_importing_the_kit_imports_nothing() -> None:
 
 def test_verify_imports_the_standard_library_only() -> None:
     """Not even packaging: it takes longer to import than all the rest of `verify`, and may be what is missing."""
-    assert imported("import standing.parity.environment_commands") - {"standing"} <= sys.stdlib_module_names
+    assert imported("import standing.parity.__main__") - {"standing"} <= sys.stdlib_module_names
 
 
-def test_the_markers_of_most_locks_need_no_packaging() -> None:
-    marker = "sys_platform != 'win32' and sys_platform != 'emscripten' or implementation_name == 'pypy'"
-    statement = f"from standing.parity import lock, markers; markers.applies({marker!r}, lock.here_environment())"
-    assert "packaging" not in imported(statement)
+def test_verify_of_a_checked_lock_needs_no_packaging(tmp_path: Path) -> None:
+    root = uv_project.write(tmp_path / "demo")
+    for name, version in uv_project.INSTALLED.items():
+        uv_project.install(tmp_path / "site", name, version)
+    statement = f"""
+from pathlib import Path
+from standing.parity import environment, lock
+lock.find_root, lock.neutral_path = lambda: Path({str(root)!r}), lambda: Path({str(tmp_path / lock.NEUTRAL)!r})
+if not lock.neutral_path().exists():
+    lock.here_environment = lambda: {uv_project.LINUX!r}
+    lock.write_neutral(lock.load(), lock.neutral_path())
+sys.path = [{str(tmp_path / "site")!r}, *(path for path in sys.path if "site-packages" not in path)]
+assert environment.check(until="image").ok
+"""
+    assert "packaging" in imported(statement)
+    assert not imported(statement) & {"packaging", "check_lock"}
 
 
 def test_names_are_fetched_when_they_are_asked_for() -> None:

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import check_lock
 import pytest
-from standing.parity import artifacts, distributions, drift, environment, lock
+from standing.parity import drift, environment, lock
 from standing.parity.drift import Finding
 from standing.parity.environment import EnvironmentDriftError, Report
-from standing.parity.lock import Lock, LockedPackage
 
 from kit import uv_project
 from kit.uv_project import INSTALLED, LINUX, MAC, RUNTIME, edit
@@ -28,7 +28,10 @@ class Place:
         for name, version in INSTALLED.items():
             uv_project.install(self.site, name, version)
         uv_project.install(self.site, "demo_app", "0.1.0", url="file:///demo")
-        lock.write_neutral(lock.load_native(self.root, LINUX), self.prefix / lock.NEUTRAL)
+
+    def sync(self) -> None:
+        """Write down what was installed, as `make sync` does."""
+        lock.write_neutral(lock.read_native(self.root), self.prefix / lock.NEUTRAL)
 
     def remove(self, name: str) -> None:
         (folder,) = self.site.glob(f"{name}-*.dist-info")
@@ -44,12 +47,13 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(lock, "here_environment", lambda: made.here)
     monkeypatch.setattr(sys, "prefix", str(made.prefix))
     monkeypatch.setattr(sys, "path", [str(made.site)])
+    made.sync()
     return made
 
 
 def image(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make it an image: no repository, the production part of the lock, and only what that names."""
-    lock.write_neutral(lock.load_native(place.root, LINUX), place.prefix / lock.NEUTRAL, ["main"])
+    lock.write_neutral(lock.read_native(place.root), place.prefix / lock.NEUTRAL, ["main"])
     monkeypatch.setattr(lock, "find_root", lambda: None)
     place.remove("checker")
     place.remove("tester")
@@ -111,6 +115,20 @@ def test_a_difference_is_named_with_both_versions_role_and_repair(
         assert version in found.message
 
 
+def test_an_environment_that_make_did_not_make_is_checked_all_the_same(place: Place) -> None:
+    (place.prefix / lock.NEUTRAL).unlink()
+    report = environment.check(until="image")
+    assert (report.ok, report.packages) == (True, RUNTIME)
+    place.remove("beta")
+    assert [found.name for found in broken(environment.check())] == ["beta"]
+
+
+def test_what_is_no_requirement_may_change_in_the_manifest(place: Place) -> None:
+    with (place.root / "pyproject.toml").open("a") as file:
+        file.write("[tool.ruff]\nline-length = 100\n")
+    assert environment.check(until="image").ok
+
+
 def test_what_comes_after_a_broken_link_is_not_checked(place: Place) -> None:
     place.remove("beta")
     report = environment.check()
@@ -120,6 +138,7 @@ def test_what_comes_after_a_broken_link_is_not_checked(place: Place) -> None:
 
 def test_what_only_another_platform_needs_is_not_missing_here(place: Place) -> None:
     place.here = dict(MAC)
+    place.sync()
     place.remove("beta")
     place.remove("torch")
     uv_project.install(place.site, "torch", "2.0")
@@ -201,31 +220,12 @@ def test_a_lost_record_and_an_unknown_digest_are_found_by_deep(place: Place) -> 
     assert "sha999" in messages
 
 
-def test_a_file_of_nobody_is_told(place: Place) -> None:
-    (place.site / "evil.pth").write_text("import evil")
-    (place.site / "beta" / "__pycache__").mkdir()
-    (place.site / "beta" / "__pycache__" / "__init__.cpython-313.pyc").touch()
-    (place.site / "_virtualenv.py").touch()
-    report = environment.check(deep=True, until="image")
-    assert report.ok
-    assert [found.message for found in report.links[2].findings] == ["1 file belongs to no package: evil.pth."]
-
-
 def test_a_hash_that_was_edited_after_the_install_is_found(place: Place) -> None:
     digest = uv_project.digest("beta-2.1-py3-none-any.whl")
     edit(place.root / "uv.lock", digest, digest[:-1] + ("0" if digest[-1] != "0" else "1"))
     report = environment.check()
     (found,) = broken(report, "lock")
     assert (found.kind, found.name, report.repair) == ("hashes", "beta", "git checkout -- uv.lock")
-
-
-@pytest.mark.parametrize(("now", "told"), [("a b", 0), ("a b c", 0), ("a", 1), ("a c", 1), ("", 1)])
-def test_a_lock_may_gain_files_and_lose_none(now: str, told: int) -> None:
-    def made(hashes: str) -> Lock:
-        package = LockedPackage("x", "1", frozenset(hashes.split()), frozenset({"main"}), direct=True)
-        return Lock((package,), "uv.lock", "", "")
-
-    assert len(list(drift.edited(made(now), before=made("a b")))) == told
 
 
 def test_the_project_may_be_seen_twice(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +277,8 @@ def test_the_stronger_repair_is_named_where_two_are_needed(place: Place) -> None
 
 def test_foreign_origins_are_faults_once_the_own_are_noted(place: Place) -> None:
     (place.root / ".tools").mkdir()
-    (place.root / lock.ORIGINS).write_text("https://index.example\nhttps://torch.example\n")
+    (place.root / check_lock.ORIGINS).write_text("https://index.example\nhttps://torch.example\n")
+    (place.prefix / lock.NEUTRAL).unlink()
     assert all("https://files.example" in found.message for found in broken(environment.check(), "lock"))
 
 
@@ -328,7 +329,7 @@ def test_distributions_are_found_as_they_are_imported(tmp_path: Path) -> None:
     (tmp_path / "file.zip").touch()
     (uv_project.install(tmp_path / "b", "odd", "5") / "direct_url.json").write_text("[")
     (tmp_path / "b" / "flat-4.2-py3.13.egg-info").write_text("Name: flat\nVersion: 4.2\n")
-    found = distributions.installed(
+    found = drift.installed(
         [str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "none"), str(tmp_path / "file.zip")]
     )
     assert {name: one.version for name, one in found.items()} == {
@@ -343,12 +344,12 @@ def test_this_environment_is_read_as_importlib_reads_it() -> None:
     from importlib import metadata  # noqa: PLC0415 - what the kit does without
 
     expected = {lock.canonical(one.name): one.version for one in metadata.distributions()}
-    found = {name: one.version for name, one in distributions.installed().items()}
+    found = {name: one.version for name, one in drift.installed().items()}
     assert found.keys() == expected.keys()
-    assert [name for name in found if not artifacts.same_version(found[name], expected[name])] == []
+    assert [name for name in found if not drift.same_version(found[name], expected[name])] == []
 
 
 def test_every_file_of_this_environment_is_as_installed() -> None:
-    numpy = distributions.installed()["numpy"]
-    assert list(distributions.changed([numpy])) == []
-    assert len(distributions.records(numpy) or []) > 100
+    numpy = drift.installed()["numpy"]
+    assert list(drift.changed([numpy])) == []
+    assert len(drift.records(numpy) or []) > 100

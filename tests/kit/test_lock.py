@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import check_lock
 import pytest
 from standing.parity import lock
 from standing.parity.lock import LockError
@@ -19,23 +20,59 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository that the kit takes for its own."""
     folder = uv_project.write(tmp_path / "demo")
     monkeypatch.setattr(lock, "find_root", lambda: folder)
+    monkeypatch.setattr(lock, "here_environment", lambda: LINUX)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
     return folder
 
 
-def test_it_is_read_for_the_platform_that_serves_unless_another_is_asked_for(
+def test_it_is_read_for_this_platform_and_knows_the_one_that_serves(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "here_environment", lambda: MAC)
     assert {name: package.version for name, package in lock.load().runtime.items()} == RUNTIME
-    assert lock.load(MAC).runtime.keys() == {"alpha", "quick-lib", "torch"}
-    assert lock.load(MAC).target == RUNTIME
+    monkeypatch.setattr(lock, "here_environment", lambda: MAC)
+    assert lock.load().runtime.keys() == {"alpha", "quick-lib", "torch"}
+    assert lock.load().target == RUNTIME
     assert lock.load().project == "demo-app"
     assert lock.load().source == "uv.lock"
     assert root.name == "demo"
 
 
-def test_the_neutral_form_says_the_same(root: Path, tmp_path: Path) -> None:
-    native, path = lock.load(MAC), tmp_path / "all.json"
+def test_while_nothing_changes_what_sync_wrote_is_the_lock(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lock.checked(root) is None
+    native = lock.read_native(root)
+    lock.write_neutral(native, lock.neutral_path())
+    with monkeypatch.context() as without:
+        without.setattr(lock, "developers", None)  # asking .tools would fail
+        assert {package.name for package in lock.load().packages} == {package.name for package in native.packages}
+    for name in ("pyproject.toml", "uv.lock"):
+        text = (root / name).read_text()
+        (root / name).write_text(text + "# a remark\n")
+        assert lock.checked(root) is None
+        assert lock.load().packages == native.packages
+        (root / name).write_text(text)
+        assert lock.checked(root)
+
+
+def test_a_lock_or_tool_that_is_not_there_is_one_sentence(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        LockError, match=r"\.tools/nothing_here\.py is missing, and the lock is read with it: run `git checkout"
+    ):
+        lock.developers("nothing_here", root)
+    monkeypatch.setattr(check_lock, "locked", fail)
+    with pytest.raises(LockError, match=r"^a sentence\.$"):
+        lock.load()
+    (root / "uv.lock").unlink()
+    with pytest.raises(LockError, match=r"uv\.lock is missing: run `make lock`"):
+        lock.load()
+
+
+def fail(*_: object) -> None:
+    raise ValueError("a sentence.")
+
+
+def test_the_neutral_form_says_the_same(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "here_environment", lambda: MAC)
+    native, path = lock.load(), tmp_path / "all.json"
     lock.write_neutral(native, path)
     again = lock.read_neutral(path)
     assert {**{p.name: p for p in again.packages}} == {**{p.name: p for p in native.packages}}
@@ -46,7 +83,7 @@ def test_the_neutral_form_says_the_same(root: Path, tmp_path: Path) -> None:
 
 
 def test_production_is_what_the_project_needs_to_run(root: Path, tmp_path: Path) -> None:
-    lock.write_neutral(lock.load_native(root, LINUX), tmp_path / "main.json", ["main"])
+    lock.write_neutral(lock.read_native(root), tmp_path / "main.json", ["main"])
     packages = lock.read_neutral(tmp_path / "main.json").packages
     assert {package.name for package in packages} == RUNTIME.keys()
     assert {package.groups for package in packages} == {frozenset({"main"})}
@@ -55,10 +92,11 @@ def test_production_is_what_the_project_needs_to_run(root: Path, tmp_path: Path)
 def test_an_image_reads_the_neutral_form_whatever_is_asked(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock.write_neutral(lock.load_native(root, LINUX), tmp_path / lock.NEUTRAL, ["main"])
+    lock.write_neutral(lock.read_native(root), tmp_path / lock.NEUTRAL, ["main"])
     monkeypatch.setattr(lock, "find_root", lambda: None)
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    assert lock.load(MAC).runtime.keys() == RUNTIME.keys()
+    monkeypatch.setattr(lock, "here_environment", lambda: MAC)
+    assert lock.load().runtime.keys() == RUNTIME.keys()
 
 
 @pytest.mark.parametrize(
@@ -86,7 +124,7 @@ def test_a_failed_write_leaves_what_was_there(root: Path, tmp_path: Path, monkey
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match="No space"):
-        lock.write_neutral(lock.load_native(root, LINUX), path)
+        lock.write_neutral(lock.read_native(root), path)
     assert path.read_text() == "before"
 
 
@@ -98,6 +136,7 @@ def test_the_digest_of_one_file_is_sha256sums_and_of_two_knows_their_border(tmp_
 
 
 def test_a_lost_manifest_is_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock.pins()  # read beside this file, and kept
     monkeypatch.setattr(lock, "__file__", str(tmp_path / "src" / "demo" / "parity" / "lock.py"))
     assert lock.find_root() is None
     (tmp_path / "uv.lock").touch()
@@ -133,13 +172,6 @@ def test_the_signature_is_this_one() -> None:
     # was ever written differ, so it needs a new version of the contract.
     expected = "5dbfb917f6e66b2021e3d1ba36b59ed6773c23382ff7cbe0bcd618714d78a1be"
     assert lock.signature({"numpy": "2.5.4"}, "3.13") == f"sha256:{expected}"
-
-
-def test_origins_are_lines_without_comments(tmp_path: Path) -> None:
-    assert lock.noted_origins(tmp_path) is None
-    (tmp_path / ".tools").mkdir()
-    (tmp_path / lock.ORIGINS).write_text("# noted\nhttps://a.example\n\n https://b.example \n")
-    assert lock.noted_origins(tmp_path) == frozenset({"https://a.example", "https://b.example"})
 
 
 def test_a_state_of_a_file_is_read_once_and_a_new_state_anew(root: Path) -> None:

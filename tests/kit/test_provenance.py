@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from pydantic import create_model
-from standing.parity import environment, lock, provenance, reader, statement
+from standing.parity import environment, lock, provenance, statement
 from standing.parity.provenance import DataRecord, ModelRefused
 
 import links
@@ -152,7 +152,7 @@ def test_a_lock_of_two_files_is_one_copy_with_the_locks_own_digest(
     for name in names:
         (tmp_path / name).write_text(name, encoding="utf-8")
     monkeypatch.setattr(lock, "find_root", lambda: tmp_path)
-    monkeypatch.setattr(reader, "LOCKS", names)
+    monkeypatch.setitem(lock.pins()["tool"], "locks", names)
     assert statement.copy_lock(tmp_path / "copy") == "requirements.txt, requirements-dev.txt"
     assert statement.digest(tmp_path / "copy") == lock.digest(tmp_path, names)
 

@@ -82,7 +82,7 @@ def kit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     monkeypatch.setattr(provenance, "load_model", load_model)
     monkeypatch.setattr(environment, "generate_env_signature", lambda: answers.signature)
     monkeypatch.setattr(lock, "load", lambda: SimpleNamespace(source="uv.lock", digest="2" * 64))
-    monkeypatch.setattr(service.sysconfig, "get_path", lambda _name: str(answers.site))
+    monkeypatch.setattr("standing.parity.service.sysconfig.get_path", lambda _name: str(answers.site))
     return answers
 
 

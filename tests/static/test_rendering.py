@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -143,10 +144,22 @@ def test_the_repository_is_small(repository: Path) -> None:
 
 
 def test_included_modules_are_their_sources(repository: Path) -> None:
-    for name, source in links.sources("uv", "scikit-learn").items():
-        rendered = repository / "src" / "my_model" / name
+    modules = {f"src/my_model/{name}": source for name, source in links.sources("scikit-learn").items()}
+    programs = {f".tools/{name}": source for name, source in links.programs("uv").items()}
+    for name, source in (modules | programs).items():
+        rendered = repository / name
         assert rendered.read_bytes() == source.read_bytes(), name
         assert not re.search(r"{{|{%|{#", source.read_text(encoding="utf-8")), f"{source}: Jinja would read this"
+
+
+def test_kit_and_reader_name_the_same_files(repository: Path) -> None:
+    pinned = tomllib.loads((repository / "src/my_model/parity/pins.toml").read_text())["tool"]
+    reader = runpy.run_path(str(repository / ".tools/lock_reader.py"))
+    assert (pinned["name"], pinned["manifests"], pinned["locks"]) == (
+        reader["NAME"],
+        list(reader["MANIFESTS"]),
+        list(reader["LOCKS"]),
+    )
 
 
 def test_file_names_are_legal_on_windows(template: Path) -> None:

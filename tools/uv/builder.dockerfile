@@ -9,4 +9,4 @@ COPY README.md ./
 COPY src/ src/
 RUN --mount=type=cache,target=/root/.cache/uv \
     .tools/venv/bin/uv sync --locked --no-dev --no-editable && rm -f /opt/venv/.lock \
-    && PYTHONPATH=src .tools/venv/bin/python -m {{ package_name }}.parity lock --production --root . --output /opt/venv/parity-lock.json
+    && PYTHONPATH=src .tools/venv/bin/python .tools/check_lock.py --package {{ package_name }} --write /opt/venv/parity-lock.json --production

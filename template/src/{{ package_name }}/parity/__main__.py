@@ -1,58 +1,230 @@
-"""`python -m <package>.parity COMMAND`: each command lives in the module that knows its subject."""
+"""`python -m <package>.parity COMMAND`: for people a table, for machines JSON (docs/reference/verify.md)."""
 
+import argparse
+import json
+import os
+import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
+from typing import Any, TextIO
+
+from . import environment
+from . import lock as locks
+from .drift import Finding
+from .environment import Link, Report
 
 PACKAGE = str(__package__).partition(".")[0]
-# name -> (module:function, what it does); only the module of the command that was asked for is imported.
-COMMANDS = {
-    "verify": ("environment_commands:run_verify", "check manifest, lock, environment, image and model"),
-    "signature": ("environment_commands:run_signature", "print what this environment is, in one line"),
-    "diff": ("environment_commands:run_diff", "compare two saved signatures, or one with what is here"),
-    "lock": ("environment_commands:run_lock", "write the lock in the neutral form"),
-    "settings": ("settings_commands:run_settings", "print the effective settings, secrets masked"),
-    "env-example": ("settings_commands:run_env_example", "write .env.example from the Settings class"),
-    "seeds": ("seeding:run_seeds", "print what is seeded and what cannot be"),
-}
-# Programs that only developers have: they stand in .tools/ and are in no image.
-PROGRAMS = {"rebuild": ("reproduce.py", "make the environment of an old model anew and serve it")}
+SCHEMA = 1
+HERE = "here"
+SHOWN = 12  # findings of one link in the table; a person reads no more
+# Marks of a link that holds, is broken, was not checked; the line between links; the mark of a finding.
+MARKS = ({True: "✓", False: "✗", None: "·"}, "│", "•")
+ASCII_MARKS = ({True: "+", False: "x", None: "-"}, "|", "*")
+# https://en.wikipedia.org/wiki/ANSI_escape_code#Select_Graphic_Rendition_parameters
+GREEN, RED, YELLOW, BOLD, DIM = "32", "31", "33", "1", "2"
+COLOURS = {True: GREEN, False: RED, None: DIM}
+BLAS = ("openblas", "mkl", "blis", "accelerate", "gomp", "libomp")
 
 
-def usage() -> str:
-    """Return the list of commands."""
-    told = {name: about for name, (_, about) in (COMMANDS | PROGRAMS).items()}
-    lines = [f"usage: python -m {__package__} COMMAND [--help]", "", *(f"  {n:12} {a}" for n, a in told.items())]
-    return "\n".join(lines)
+class _Page:
+    """Writes for the stream that it is given: colour only on a terminal, ASCII where nothing else prints."""
+
+    def __init__(self, stream: TextIO) -> None:
+        # https://no-color.org: set and not empty
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        self.colour = stream.isatty() and not plain
+        self.encoding = stream.encoding or "ascii"
+        self.stream = stream
+        printable = str(MARKS).encode(self.encoding, "replace").decode(self.encoding) == str(MARKS)
+        self.marks, self.bar, self.sign = MARKS if printable else ASCII_MARKS
+
+    def painted(self, text: str, code: str) -> str:
+        return f"\033[{code}m{text}\033[0m" if self.colour else text
+
+    def line(self, text: str = "") -> None:
+        print(text.encode(self.encoding, "replace").decode(self.encoding), file=self.stream)
+
+    def link(self, link: Link, *, last: bool) -> None:
+        mark, name = self.painted(self.marks[link.ok], COLOURS[link.ok]), self.painted(f"{link.name:11}", BOLD)
+        self.line(f"  {mark} {name}  {link.detail}".rstrip())
+        bar = " " if last else self.painted(self.bar, DIM)
+        lines = [*map(self.finding, link.findings[:SHOWN])]
+        if (more := len(link.findings) - SHOWN) > 0:
+            lines.append(f"… and {more} more: --json holds all")
+        for line in lines:
+            self.line(f"  {bar} {' ' * 13}{line}")
+
+    def finding(self, finding: Finding) -> str:
+        sign = self.painted(self.sign, YELLOW if finding.warning else RED)
+        role = self.painted(f" ({finding.role})", DIM) if finding.role not in ("", "extra") else ""
+        return f"{sign} {finding.message.removesuffix('.')}{role}"
 
 
-def run_program(file: str, arguments: Sequence[str]) -> int:
-    """Run a program of .tools/ with this interpreter and return its exit status."""
-    import subprocess  # noqa: PLC0415
+def show(report: Report, stream: TextIO) -> None:
+    """Write the chain as a table, and below it the one command that repairs it."""
+    page = _Page(stream)
+    for link in report.links:
+        page.link(link, last=link is report.links[-1])
+    page.line()
+    if report.ok:
+        page.line(f"  Every link that is here holds: {report.signature}")
+    else:
+        page.line(f"  Repair: {page.painted(report.repair, BOLD)}")
 
-    from .lock import find_root  # noqa: PLC0415
 
-    program = (find_root() or Path()) / ".tools" / file
-    if not program.is_file():
-        print(f"{file} is for developers: run it in the repository, there is no .tools/{file} here.", file=sys.stderr)
+def document(report: Report) -> dict[str, Any]:
+    """Return the report as plain values."""
+    signed = {**told(report.packages), "signature": report.signature or None}
+    head = {"schema": SCHEMA, "ok": report.ok, "repair": report.repair or None}
+    return {**head, **signed, "links": [asdict(link) for link in report.links]}
+
+
+def told(versions: Mapping[str, str]) -> dict[str, Any]:
+    """Return the signature of these packages, what it is made of, and the machine beside it."""
+    python = environment.python_minor()
+    return {
+        "schema": SCHEMA,
+        "signature": locks.signature(versions, python),
+        "python": python,
+        "packages": dict(sorted(versions.items())),
+        "platform": facts(),
+    }
+
+
+def facts() -> dict[str, Any]:
+    """Return what moves the last bits of a result: told and not signed, so that one lock has one signature."""
+    machine = import_module(".statement", __package__).machine()
+    # No library is loaded here that could be asked for its `pools`; the files that wheels bring name their version.
+    folders = (Path(folder) for folder in sys.path if Path(folder).is_dir())
+    files = {file.name for folder in folders for file in folder.glob("*.*libs/*")}  # numpy.libs, sklearn/.dylibs
+    libraries = sorted(name for name in files if any(word in name for word in BLAS))
+    kept = {name: machine[name] for name in ("system", "cpus", "variables")}
+    return {"python": platform.python_version(), **kept, "libraries": libraries}
+
+
+def _parser(command: str, about: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog=f"python -m {__package__} {command}", description=about)
+
+
+def run_verify(arguments: Sequence[str]) -> int:
+    """Check the chain; 1 where a link is broken."""
+    parser = _parser("verify", "Check manifest, lock, environment, image and model, each against the one before.")
+    parser.add_argument("--json", action="store_true", help="for machines; the fields are documented")
+    parser.add_argument("--deep", action="store_true", help="compare every installed file with its recorded hash")
+    parser.add_argument("--strict", action="store_true", help="warnings are errors: another patch version, pip")
+    options = parser.parse_args(arguments)
+    report = environment.check(deep=options.deep, strict=options.strict)
+    if options.json:
+        print(json.dumps(document(report), indent=1))
+    else:
+        show(report, sys.stdout)
+    return 0 if report.ok else 1
+
+
+def run_signature(arguments: Sequence[str]) -> int:
+    """Print the signature of this environment; 1 where no lock says what belongs to it."""
+    parser = _parser("signature", "Print sha256 of Python X.Y and the runtime's names and versions.")
+    parser.add_argument("--json", action="store_true", help="also the packages, and the machine beside them")
+    options = parser.parse_args(arguments)
+    try:
+        signed = told(environment.runtime_versions()) if options.json else environment.generate_env_signature()
+    except locks.LockError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(signed if isinstance(signed, str) else json.dumps(signed, indent=1))
+    return 0
+
+
+def saved(place: str) -> dict[str, Any]:
+    """Return what `verify --json` or `signature --json` wrote to a file or to stdin (-), or what is here.
+
+    Raises LockError with one sentence where it is something else.
+    """
+    if place == HERE:
+        return told(environment.runtime_versions())
+    try:
+        found = json.loads(sys.stdin.read() if place == "-" else Path(place).read_text(encoding="utf-8"))
+        kept = {"python": str(found["python"]), "packages": {**found["packages"]}, "platform": {**found["platform"]}}
+    except (OSError, ValueError, KeyError, TypeError):
+        kept, found = {}, {}
+    if found.get("schema") != SCHEMA:
+        raise locks.LockError(f"{place} is not what `signature --json` prints: save it anew, or say `{HERE}`.")
+    return kept
+
+
+def run_diff(arguments: Sequence[str]) -> int:
+    """Print what differs between two signatures; 1 where something does, 2 where one cannot be read."""
+    parser = _parser("diff", "Compare two outputs of `signature --json` or `verify --json`.")
+    for name in ("before", "after"):
+        parser.add_argument(name, help=f"a file, - for stdin, or the word {HERE}")
+    options = parser.parse_args(arguments)
+    try:
+        before, after = saved(options.before), saved(options.after)
+    except locks.LockError as error:
+        print(error, file=sys.stderr)
         return 2
-    return subprocess.run([sys.executable, str(program), *arguments], check=False).returncode  # noqa: S603
+    pairs = [{"python": one["python"], **one["packages"]} for one in (before, after)]
+    lines = [*_differences(*pairs)]
+    print("\n".join(lines) or f"equal: {len(after['packages'])} packages, Python {after['python']}")
+    for line in _differences(before["platform"], after["platform"]):
+        print(f"  beside it: {line}")
+    return 1 if lines else 0
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    for name in sorted({*before, *after}):
+        then, now = before.get(name, "absent"), after.get(name, "absent")
+        if then != now:
+            yield f"{name}: {then} -> {now}"
+
+
+def elsewhere(module: str, function: str) -> Callable[[Sequence[str]], int]:
+    """Return a command of another module, which is imported only when it is asked for."""
+    return lambda arguments: int(getattr(import_module(f".{module}", __package__), function)(arguments))
+
+
+def program(name: str, command: str) -> Callable[[Sequence[str]], int]:
+    """Return a command that only developers have: a program of .tools/, which is in no image."""
+
+    def run_program(arguments: Sequence[str]) -> int:
+        import subprocess  # noqa: PLC0415
+
+        file = (locks.find_root() or Path()) / locks.TOOLS / name
+        if not file.is_file():
+            print(f"{command} is for developers: run it in the repository, there is no {file} here.", file=sys.stderr)
+            return 2
+        started = [sys.executable, str(file), "--package", PACKAGE, command, *arguments]
+        return subprocess.run(started, check=False).returncode  # noqa: S603
+
+    return run_program
+
+
+# name -> function, what it does
+COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
+    "verify": (run_verify, "check manifest, lock, environment, image and model"),
+    "signature": (run_signature, "print what this environment is, in one line"),
+    "diff": (run_diff, "compare two saved signatures, or one with what is here"),
+    "settings": (elsewhere("settings_commands", "run_settings"), "print the effective settings, secrets masked"),
+    "env-example": (elsewhere("settings_commands", "run_env_example"), "write .env.example from the Settings class"),
+    "seeds": (elsewhere("seeding", "run_seeds"), "print what is seeded and what cannot be"),
+    "rebuild": (program("reproduce.py", "rebuild"), "make the environment of an old model anew and serve it"),
+}
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status: 0 holds, 1 does not, 2 was asked wrongly."""
-    name, rest = (arguments[0], list(arguments[1:])) if arguments else ("--help", [])
+    name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
-        print(usage())
+        lines = (f"  {name:12} {about}" for name, (_, about) in COMMANDS.items())
+        print("\n".join([f"usage: python -m {__package__} COMMAND [--help]", "", *lines]))
         return 0 if arguments else 2
-    if name in PROGRAMS:
-        return run_program(PROGRAMS[name][0], ["--package", PACKAGE, name, *rest])
     if name not in COMMANDS:
-        print(f"{name} is no command: choose from {', '.join(COMMANDS | PROGRAMS)}.", file=sys.stderr)
+        print(f"{name} is no command: choose from {', '.join(COMMANDS)}.", file=sys.stderr)
         return 2
-    module, function = COMMANDS[name][0].split(":")
-    return int(getattr(import_module(f".{module}", __package__), function)(rest))
+    return COMMANDS[name][0](rest)
 
 
 def main() -> int:

@@ -1,15 +1,26 @@
-"""What differs between a lock and what is installed: one finding for each difference, in one sentence."""
+"""What is installed here, and how it differs from the lock: one finding for each difference, in one sentence.
 
+importlib.metadata is not used: it parses the whole description of each package, which takes longer than all the
+rest of `verify`. https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+"""
+
+# Thousands of paths are handled here, for which pathlib takes several times as long.
+# ruff: noqa: PTH118, PTH119, PTH120, PTH123, PTH208
+
+import hashlib
+import json
 import os
 import platform
+import re
+import sys
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from . import distributions
-from .artifacts import same_version
-from .distributions import Distribution
-from .lock import Lock, LockedPackage
+from .lock import Lock, LockedPackage, canonical
 
+STEM = re.compile(r"(?P<name>.+?)-(?P<version>\d[^-]*)(-py\d.*)?")
+BATCH = 256  # files that a thread takes at once
 # `python -m venv` brings pip, uv's environments have none: it is told, and an error only with --strict, as in
 # the image, where no installer should be.
 INSTALLERS = frozenset({"pip"})
@@ -37,6 +48,85 @@ def role(package: LockedPackage | None) -> str:
     if "main" not in package.groups:
         return "dev"
     return "direct" if package.direct else "transitive"
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """One installed distribution: canonical name, version, metadata folder, and its address if editable."""
+
+    name: str
+    version: str
+    metadata: str
+    editable: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Return the folder that it is installed in, one of sys.path."""
+        return os.path.dirname(self.metadata)
+
+
+def found(paths: Iterable[str] | None = None) -> Iterator[Distribution]:
+    """Yield every distribution on `paths` (None: sys.path), of each name first the one that is imported."""
+    folders = dict.fromkeys(map(os.path.realpath, sys.path if paths is None else paths))
+    for folder in folders:
+        for name in _listed(folder):
+            if name.endswith((".dist-info", ".egg-info")):
+                yield from _read(os.path.join(folder, name))
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:  # a zip, or nothing that this user may read: no package can be installed there
+        return []
+
+
+def installed(paths: Iterable[str] | None = None) -> dict[str, Distribution]:
+    """Return, for each canonical name, the distribution that is imported."""
+    first: dict[str, Distribution] = {}
+    for distribution in found(paths):
+        first.setdefault(distribution.name, distribution)
+    return first
+
+
+def _read(metadata: str) -> Iterator[Distribution]:
+    stem = STEM.fullmatch(os.path.basename(metadata)[: -len(".dist-info")].removesuffix("."))
+    places = (metadata, f"{metadata}/METADATA", f"{metadata}/PKG-INFO")
+    headers = next(filter(os.path.isfile, places), "")
+    # An uninstall that did not finish leaves a folder without METADATA: nobody sees that as installed.
+    if not headers:
+        return
+    name, version = (stem["name"], stem["version"]) if stem else _headers(headers)
+    yield Distribution(canonical(name), version, metadata, _editable(metadata))
+
+
+def _headers(path: str) -> tuple[str, str]:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        head = file.read().split("\n\n")[0]
+    fields = dict(line.split(": ", 1) for line in head.splitlines() if ": " in line)
+    return fields.get("Name", ""), fields.get("Version", "")
+
+
+def _editable(metadata: str) -> str:
+    """https://packaging.python.org/en/latest/specifications/direct-url/."""
+    try:
+        with open(f"{metadata}/direct_url.json", encoding="utf-8") as file:
+            address = json.load(file)
+        return str(address["url"]) if address.get("dir_info", {}).get("editable") else ""
+    except (OSError, ValueError, KeyError, AttributeError):
+        return ""
+
+
+def same_version(one: str, other: str) -> bool:
+    """Tell whether two spellings are one version: 1.0 and 1.0.0 are."""
+    if one == other:
+        return True
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415 - rarely spelled in two ways
+
+    try:
+        return Version(one) == Version(other)
+    except InvalidVersion:
+        return False
 
 
 def interpreter(pinned: Mapping[str, str], *, strict: bool) -> Iterator[Finding]:
@@ -74,14 +164,20 @@ def _package(name: str, locked: LockedPackage | None, here: Distribution | None,
     # A lock without hashes means a folder of this repository, which is where editable installs belong.
     if here and here.editable and (locked is None or locked.hashes):
         message = f"{name} {version} is an editable install of {here.editable}: its code changes unseen."
-        yield Finding("changed", name, message, ANEW, wanted, version, role(locked))
+        yield _between("changed", locked, here, message, ANEW)
 
 
-def shadowed(lock: Lock, found: Iterable[Distribution]) -> Iterator[Finding]:
+def _between(kind: str, locked: LockedPackage | None, here: Distribution, message: str, repair: str) -> Finding:
+    """Return the finding for one package that is installed, whether it is locked or not."""
+    wanted = locked.version if locked else ""
+    return Finding(kind, here.name, message, repair, wanted, here.version, role(locked))
+
+
+def shadowed(lock: Lock, every: Iterable[Distribution]) -> Iterator[Finding]:
     """Yield a finding for each distribution that another one of the same name hides or overlays."""
     locked = {package.name: package for package in lock.packages}
     first: dict[str, Distribution] = {}
-    for other in found:
+    for other in every:
         one = first.setdefault(other.name, other)
         if one is other or other.name == lock.project:
             continue
@@ -90,37 +186,64 @@ def shadowed(lock: Lock, found: Iterable[Distribution]) -> Iterator[Finding]:
         message = f"{other.name} is installed twice, {one.version} and {other.version}, {effect}."
         asked = one.folder in map(os.path.realpath, os.environ.get("PYTHONPATH", "").split(os.pathsep))
         repair = "unset PYTHONPATH" if asked and not same else ANEW
-        known = locked.get(other.name)
-        yield Finding(
-            "shadowed", other.name, message, repair, known.version if known else "", other.version, role(known)
-        )
+        yield _between("shadowed", locked.get(other.name), other, message, repair)
 
 
-def files(lock: Lock, first: Mapping[str, Distribution]) -> Iterator[Finding]:
-    """Yield a finding for each file that is not what its wheel brought; files of nobody are a warning."""
+def altered_files(lock: Lock, first: Mapping[str, Distribution]) -> Iterator[Finding]:
+    """Yield a finding for each file that is not what its wheel brought."""
     locked = {package.name: package for package in lock.packages}
-    for distribution, file, state in distributions.changed(first.values()):
-        name, version, package = distribution.name, distribution.version, locked.get(distribution.name)
-        message = f"{file} of {name} {version} is {state}."
-        yield Finding("changed", name, message, ANEW, package.version if package else "", version, role(package))
-    stray = distributions.stray(first.values())
-    if stray:
-        count = "1 file belongs" if len(stray) == 1 else f"{len(stray)} files belong"
-        yield Finding("stray", stray[0], f"{count} to no package: {', '.join(stray[:3])}.", ANEW, warning=True)
+    for one, file, state in changed(first.values()):
+        package = locked.get(one.name)
+        yield _between("changed", package, one, f"{file} of {one.name} {one.version} is {state}.", ANEW)
 
 
-def edited(lock: Lock, before: Lock) -> Iterator[Finding]:
-    """Yield a finding for each package that was installed with hashes that the lock no longer has.
+def records(distribution: Distribution) -> list[tuple[str, str]] | None:
+    """Return (path, hash) of each file that the wheel brought, None where nothing was written down.
 
-    A tool looks at hashes while it downloads, so an edited lock goes unnoticed where the package is installed.
+    A path is relative to the distribution's folder; the hash is "" for what is made on this machine (.pyc).
     """
-    known = {package.name: package for package in before.packages}
-    for package in lock.packages:
-        then = known.get(package.name, package)
-        if then.version == package.version and not then.hashes <= package.hashes:
-            repair = f"git checkout -- {lock.source}"
-            message = (
-                f"{lock.source} was edited by hand: {package.name} {package.version} was installed with hashes that it"
-                f" no longer has, restore it with `{repair}`."
-            )
-            yield Finding("hashes", package.name, message, repair, package.version, then.version, role(package))
+    import csv  # noqa: PLC0415 - only where bytes are asked for
+
+    try:
+        with open(f"{distribution.metadata}/RECORD", encoding="utf-8", newline="") as file:
+            return [(row[0], row[1]) for row in csv.reader(file) if row]
+    except (OSError, UnicodeDecodeError, csv.Error, IndexError):
+        return None
+
+
+def changed(distributions: Iterable[Distribution]) -> Iterator[tuple[Distribution, str, str]]:
+    """Yield (distribution, file, what is wrong) for each file that is not what its wheel brought.
+
+    It finds accidents and edits by hand, not an attacker, who would write RECORD anew. A .pyc stands in RECORD
+    without a hash: one that was replaced is not seen here, `make clean sync` makes it anew.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only bytes are worth threads
+
+    files: list[tuple[Distribution, str, str]] = []
+    for distribution in distributions:
+        listed = records(distribution)
+        if listed is None:
+            yield distribution, "RECORD", "missing"
+        files += [(distribution, path, wanted) for path, wanted in listed or () if wanted]
+    # hashlib lets other threads run while it works, so two cores hash twice as fast.
+    parts = [files[at : at + BATCH] for at in range(0, len(files), BATCH)]
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for part in threads.map(_altered, parts):
+            yield from part
+
+
+def _altered(files: Iterable[tuple[Distribution, str, str]]) -> list[tuple[Distribution, str, str]]:
+    states = ((d, path, _state(f"{d.folder}/{path}", wanted)) for d, path, wanted in files)
+    return [item for item in states if item[2]]
+
+
+def _state(path: str, wanted: str) -> str:
+    algorithm, _, value = wanted.partition("=")
+    try:
+        with open(path, "rb", buffering=0) as file:
+            digest = urlsafe_b64encode(hashlib.file_digest(file, algorithm).digest()).decode()
+    except OSError:
+        return "missing"
+    except ValueError:
+        return f"recorded with {algorithm}, which this Python does not know"
+    return "" if digest.rstrip("=") == value.rstrip("=") else "changed"

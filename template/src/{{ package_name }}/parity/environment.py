@@ -14,11 +14,9 @@ from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
-from . import distributions, drift, reader, toml
+from . import drift
 from . import lock as locks
-from .artifacts import same_version
-from .distributions import Distribution, installed
-from .drift import Finding
+from .drift import Distribution, Finding, installed, same_version
 from .lock import Lock, LockError
 
 
@@ -72,12 +70,17 @@ class _Chain:
     root: Path | None
 
     @cached_property
+    def checked(self) -> Lock | None:
+        """The lock that `make sync` checked: None where it or the manifest changed since, and in an image."""
+        return locks.checked(self.root) if self.root else None
+
+    @cached_property
     def lock(self) -> Lock:
-        return locks.load(locks.here_environment() if self.root else None)
+        return self.checked or locks.load()
 
     @cached_property
     def found(self) -> list[Distribution]:
-        return list(distributions.found())
+        return list(drift.found())
 
     @cached_property
     def first(self) -> dict[str, Distribution]:
@@ -96,30 +99,31 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def _told(kind: str, sentence: str) -> Finding:
+def _told(kind: str, sentence: str, name: str = "") -> Finding:
     """Return the finding for a sentence whose last command is its repair."""
-    return Finding(kind, "", sentence, (re.findall(r"`([^`]+)`", sentence) or ["make lock"])[-1])
+    return Finding(kind, name, sentence, (re.findall(r"`([^`]+)`", sentence) or ["make lock"])[-1])
 
 
 def _manifest(chain: _Chain) -> Link:
     if chain.root is None:
         return Link("manifest", f"not in an image (sha256 {chain.lock.manifest_digest[:12]} when it was built)")
-    names = reader.MANIFESTS
-    for name in names:
-        if name.endswith(".toml"):
-            toml.read(chain.root, name)
-    return Link("manifest", f"{', '.join(names)} (sha256 {locks.digest(chain.root, names)[:12]})", ok=True)
+    names = locks.pins()["tool"]["manifests"]
+    held = Link("manifest", f"{', '.join(names)} (sha256 {locks.digest(chain.root, names)[:12]})", ok=True)
+    if chain.checked:
+        return held
+    unreadable = locks.developers("check_lock", chain.root).unreadable(chain.root)
+    return chain.link("manifest", held.detail, [_told("fault", sentence) for sentence in unreadable])
 
 
 def _lock(chain: _Chain) -> Link:
     if chain.root is None:
         return Link("lock", f"the production part of {chain.lock.source}: {len(chain.lock.packages)} packages", ok=True)
-    findings = [_told("stale", sentence) for sentence in reader.stale(chain.root)]
-    origins = locks.noted_origins(chain.root)
-    findings += [_told("fault", sentence) for sentence in reader.faults(chain.root, origins)]
-    if not findings and (installed_from := locks.neutral_path()).exists():
-        findings += drift.edited(chain.lock, locks.read_neutral(installed_from))
-    held = f"{chain.lock.source} answers it: {_count(len(chain.lock.packages), 'package')}, each with its hashes"
+    findings = []
+    if not chain.checked:
+        reasons = locks.developers("check_lock", chain.root).reasons(chain.root, locks.neutral_path())
+        findings = [_told(reason.kind, reason.sentence, reason.name) for reason in reasons]
+    count = "" if findings else _count(len(chain.lock.packages), "package")
+    held = f"{', '.join(locks.pins()['tool']['locks'])} answers it: {count}, each with its hashes"
     return chain.link("lock", held, findings)
 
 
@@ -128,7 +132,7 @@ def _environment(chain: _Chain) -> Link:
         *drift.interpreter(locks.pins()["python"], strict=chain.strict),
         *drift.packages(chain.lock, chain.first, strict=chain.strict),
         *drift.shadowed(chain.lock, chain.found),
-        *(drift.files(chain.lock, chain.first) if chain.deep else ()),
+        *(drift.altered_files(chain.lock, chain.first) if chain.deep else ()),
     ]
     count = sum(package.name in chain.first for package in chain.lock.packages)
     every = ", every file as its wheel brought it" if chain.deep else ""
@@ -191,7 +195,7 @@ def runtime_versions(lock: Lock | None = None, present: Mapping[str, Distributio
     lock chooses another version there, the right version here stands for the right one there. So a Mac and the
     image agree. Raises LockError.
     """
-    lock = lock or locks.load(locks.here_environment())
+    lock = lock or locks.load()
     present = installed() if present is None else present
     versions = {}
     for name, target in lock.target.items():

@@ -1,25 +1,25 @@
 """The lock in one form, whatever tool made it: which packages, which versions, which hashes, for whom.
 
-In development it is read from the tool's own lock. An image holds no manifest and no tool: there it is read from
-the neutral form, parity-lock.json, that the image's builder wrote into the environment.
+`make sync` and the image's builder check the tool's own lock and write it into the environment in a neutral form,
+parity-lock.json. While the files of lock and manifest are those that were checked, that is all that is read: it takes
+a tenth of the time. An image holds no other. What else a tool's lock says is judged by .tools/check_lock.py.
 """
 
 import hashlib
 import json
-import os
-import platform
 import re
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 NEUTRAL = "parity-lock.json"
 NEUTRAL_VERSION = 1
-ORIGINS = ".tools/origins.txt"
+TOOLS = ".tools"
 
 
 class LockError(RuntimeError):
@@ -62,13 +62,9 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-# The reader makes LockedPackages, so it can only be imported once they are defined.
-from . import reader, toml  # noqa: E402
-
-
 @cache
 def pins() -> dict[str, Any]:
-    """Return what the template pinned: interpreter, dependency tool and the platform that serves."""
+    """Return what the template pinned: interpreter, dependency tool with its files, the platform that serves."""
     return tomllib.loads(Path(__file__).with_name("pins.toml").read_text(encoding="utf-8"))
 
 
@@ -76,8 +72,8 @@ def find_root() -> Path | None:
     """Return the repository that this package stands in, None where it is installed in an image."""
     root = Path(__file__).absolute().parents[3]
     # Any of them: a repository that has lost its manifest is broken, and not an image.
-    signs = (*reader.MANIFESTS, *reader.LOCKS, ORIGINS)
-    return root if any((root / name).is_file() for name in signs) else None
+    signs = (*pins()["tool"]["manifests"], *pins()["tool"]["locks"], TOOLS)
+    return root if any((root / name).exists() for name in signs) else None
 
 
 def target_environment() -> dict[str, str]:
@@ -96,34 +92,10 @@ def target_environment() -> dict[str, str]:
 
 
 def here_environment() -> dict[str, str]:
-    """Return the marker environment of the interpreter that runs this, as packaging.markers has it.
+    """Return the marker environment of the interpreter that runs this."""
+    from packaging.markers import default_environment  # noqa: PLC0415 - as slow as all the rest of `verify`
 
-    It is not asked there because importing it takes longer than all the rest of `verify`.
-    """
-    own = sys.implementation
-    release = own.version.releaselevel[0] + str(own.version.serial)
-    return {
-        "implementation_name": own.name,
-        "implementation_version": ".".join(map(str, own.version[:3])) + ("" if release == "f0" else release),
-        "os_name": os.name,
-        "platform_machine": platform.machine(),
-        "platform_python_implementation": platform.python_implementation(),
-        "platform_release": platform.release(),
-        "platform_system": platform.system(),
-        "platform_version": platform.version(),
-        "python_full_version": platform.python_version(),
-        "python_version": ".".join(platform.python_version_tuple()[:2]),
-        "sys_platform": sys.platform,
-    }
-
-
-def noted_origins(root: Path) -> frozenset[str] | None:
-    """Return the origins (scheme://host) that `make lock` noted, None where it noted none yet."""
-    try:
-        lines = (root / ORIGINS).read_text(encoding="utf-8").split("\n")
-    except FileNotFoundError:
-        return None
-    return frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    return {name: str(value) for name, value in default_environment().items()}
 
 
 def digest(root: Path, names: Iterable[str]) -> str:
@@ -136,41 +108,60 @@ def digest(root: Path, names: Iterable[str]) -> str:
         try:
             contents.append((root / name).read_bytes())
         except FileNotFoundError:
-            repair = "make lock" if name in reader.LOCKS else f"git checkout -- {name}"
+            repair = "make lock" if name in pins()["tool"]["locks"] else f"git checkout -- {name}"
             raise LockError(f"{name} is missing: run `{repair}`.") from None
     # A byte that no text file holds keeps a line from moving between two files unnoticed.
     return hashlib.sha256(b"\0".join(contents)).hexdigest()
 
 
-def project_name(root: Path) -> str:
-    """Return the canonical name of the project, "" where pyproject.toml has none."""
-    try:
-        return canonical(str(toml.read(root, "pyproject.toml").get("project", {}).get("name", "")))
-    except LockError:
-        return ""
-
-
-def load(environment: Mapping[str, str] | None = None) -> Lock:
-    """Return the lock as it applies to a marker environment (None: the platform that serves).
-
-    An image was made for one environment, which is the answer there whatever is asked.
-    Raises LockError where there is no lock, or one that cannot be read.
-    """
+def load() -> Lock:
+    """Return the lock as it applies here; raises LockError where there is none, or one that cannot be read."""
     root = find_root()
-    return read_neutral(neutral_path()) if root is None else load_native(root, environment)
+    if root is None:
+        return read_neutral(neutral_path())
+    return checked(root) or read_native(root)
 
 
-def load_native(root: Path, environment: Mapping[str, str] | None = None) -> Lock:
-    """Return the lock of the repository `root`, from the files of its dependency tool; as `load`."""
-    target = tuple(reader.locked(root, target_environment()))
-    return Lock(
-        packages=tuple(reader.locked(root, environment)) if environment else target,
-        source=", ".join(reader.LOCKS),
-        digest=digest(root, reader.LOCKS),
-        manifest_digest=digest(root, reader.MANIFESTS),
-        project=project_name(root),
-        target={package.name: package.version for package in target if "main" in package.groups},
-    )
+def checked(root: Path) -> Lock | None:
+    """Return the lock that `make sync` checked, None where lock or manifest are other files now."""
+    tool = pins()["tool"]
+    try:
+        lock = read_neutral(neutral_path())
+        now = (digest(root, tool["locks"]), digest(root, tool["manifests"]))
+    except LockError:
+        return None
+    return lock if (lock.digest, lock.manifest_digest) == now else None
+
+
+def read_native(root: Path) -> Lock:
+    """Return the lock from the files of its dependency tool, as it applies here; raises LockError."""
+    tool, check_lock = pins()["tool"], developers("check_lock", root)
+    manifest_digest, lock_digest = digest(root, tool["manifests"]), digest(root, tool["locks"])
+    try:
+        here, target = (check_lock.locked(root, where) for where in (here_environment(), target_environment()))
+        return Lock(
+            packages=tuple(map(_package, here)),
+            source=", ".join(tool["locks"]),
+            digest=lock_digest,
+            manifest_digest=manifest_digest,
+            project=check_lock.project_name(root),
+            target={entry["name"]: entry["version"] for entry in target if "main" in entry["groups"]},
+        )
+    except ValueError as error:
+        raise LockError(str(error)) from None
+
+
+def developers(name: str, root: Path) -> Any:  # noqa: ANN401 - a module
+    """Return a module of .tools/, which is in no image; raises LockError where it cannot be imported."""
+    sys.path.insert(0, str(root / TOOLS))
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        ours = error.name in (name, "lock_reader")
+        what, repair = (f"{TOOLS}/{error.name}.py", f"git checkout -- {TOOLS}") if ours else (error.name, "make sync")
+        raise LockError(f"{what} is missing, and the lock is read with it: run `{repair}`.") from None
+    finally:
+        sys.path.remove(str(root / TOOLS))
 
 
 def neutral_path() -> Path:
@@ -231,6 +222,7 @@ def read_neutral(path: Path) -> Lock:
 
 
 def _package(entry: Mapping[str, Any]) -> LockedPackage:
+    """Return a package from its entry in the neutral form, which is also what .tools/lock_reader.py makes."""
     hashes, groups = frozenset(entry["hashes"]), frozenset(entry["groups"])
     return LockedPackage(entry["name"], entry["version"], hashes, groups, direct=entry["direct"])
 

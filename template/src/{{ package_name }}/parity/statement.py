@@ -20,7 +20,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from . import environment, lock, reader
+from . import environment, lock
 
 # A name, not an address: `.example` belongs to nobody, for good. https://www.rfc-editor.org/rfc/rfc2606
 TYPES = {"_type": "https://in-toto.io/Statement/v1", "predicateType": "https://parity.example/model-contract/v1"}
@@ -167,7 +167,7 @@ def created() -> str:
 def copy_lock(path: Path) -> str:
     """Copy the lock to `path` and return its name; several files are joined as their digest has them."""
     root = lock.find_root()
-    sources = [root / name for name in reader.LOCKS] if root else [lock.neutral_path()]
+    sources = [root / name for name in lock.pins()["tool"]["locks"]] if root else [lock.neutral_path()]
     path.write_bytes(b"\0".join(source.read_bytes() for source in sources))
     return ", ".join(source.name for source in sources)
 
@@ -212,7 +212,7 @@ def code(root: Path | None) -> dict[str, str | bool | None]:
     Untracked files do not make it dirty: data, notes and a lock not yet committed lie about in every folder.
     """
     # Not tracked: the folder lies in somebody else's repository, whose commit says nothing about it.
-    if root is None or git(root, "ls-files", "--error-unmatch", reader.MANIFESTS[0]) is None:
+    if root is None or git(root, "ls-files", "--error-unmatch", lock.pins()["tool"]["manifests"][0]) is None:
         return {"commit": None, "dirty": None}
     commit = git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     changes = git(root, "status", "--porcelain", "--untracked-files=no")
