@@ -104,7 +104,8 @@ def main() -> int:
         f"verify may take {MOST_MS} ms more than the interpreter's start.": verify - bare > MOST_MS,
         f"--deep must read {LEAST_GBS} GB/s.": speed < LEAST_GBS,
     }
-    print(*(sentence for sentence, broken in over.items() if broken), sep="\n", file=sys.stderr, end="")
+    for sentence in (sentence for sentence, broken in over.items() if broken):
+        print(sentence, file=sys.stderr)
     return 1 if any(over.values()) else 0
 
 
