@@ -31,7 +31,7 @@ recipe() { # DOCKERFILE
 
 build_python() { # VERSION SUITE ARCHIVE
   say "making python:$1-slim-$2"
-  local parts=$cache/parts context=$cache/work/python
+  local parts=$cache/parts context=$cache/making/python
   [[ -e $parts/debian-$2.tar ]] || make_debian "$2"
   mkdir "$context"
   ln "$parts/debian-$2.tar" "$context/debian.tar"
@@ -65,18 +65,18 @@ make_debian() { # SUITE -> CACHE/parts/debian-SUITE.tar
   packages+=,libreadline8$t64,libsqlite3-0,libssl3$t64,libtirpc3$t64,libuuid1,zlib1g
   say "bootstrapping Debian $1"
   # shellcheck disable=SC2016 # $1 is the hook's
-  TMPDIR=$cache/work mmdebstrap --quiet --variant=minbase --include="$packages" \
+  TMPDIR=$cache/making mmdebstrap --quiet --variant=minbase --include="$packages" \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
     --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/* "$1"/var/log/*' \
-    "$1" "$cache/work/debian.tar" "$(debian_mirror)" \
+    "$1" "$cache/making/debian.tar" "$(debian_mirror)" \
     >"$state/download.log" 2>&1 || unavailable "a Debian source that has $1, see $state/download.log"
-  mv "$cache/work/debian.tar" "$cache/parts/debian-$1.tar"
+  mv "$cache/making/debian.tar" "$cache/parts/debian-$1.tar"
 }
 
 # pyenv's CPython moved to /usr/local. Its site-packages stay behind: they are this machine's, not the image's.
 pack_cpython() { # VERSION TAR
-  local from minor=${1%.*} to=$cache/work/cpython
+  local from minor=${1%.*} to=$cache/making/cpython
   from=$(pyenv_root)/versions/$1
   mkdir "$to"
   tar --create --directory "$from" --exclude=__pycache__ --exclude='./lib/python*/site-packages/*' \
@@ -105,7 +105,7 @@ add_pip() { # FROM TO MINOR: the pip that this CPython brings along in ensurepip
 # The musl wheel: static programs like those of the official image, which run in any base.
 build_uv() { # VERSION ARCHIVE
   say "making ghcr.io/astral-sh/uv:$1"
-  local context=$cache/work/uv
+  local context=$cache/making/uv
   mkdir "$context"
   python3 -m pip download --quiet --no-deps --only-binary :all: --platform "musllinux_1_1_$(uname -m)" \
     --dest "$context" "uv==$1" \

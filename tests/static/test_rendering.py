@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from pip._internal.models.index import PyPI
+from pytest_copie.plugin import Copie
 
 import links
 import rendering
@@ -109,6 +110,14 @@ def test_no_trust_is_needed(template: Path) -> None:
         for key in (node[0].value for node in document.value)
     }
     assert not settings & {"_tasks", "_migrations", "_jinja_extensions"}
+
+
+def test_renders_by_pytest_copie(template: Path, copie: Copie) -> None:
+    """Whoever extends the template tests it with this plugin, which swallows what it raises."""
+    result = copie.copy(template_dir=template, extra_answers={"project_name": "Fraud Model"})
+    assert (result.exit_code, result.exception) == (0, None)
+    assert result.project_dir is not None
+    assert (result.project_dir / "src" / "fraud_model" / "api.py").exists()
 
 
 def test_renders_from_a_tagged_clone_and_records_its_version(tagged: Path, tmp_path: Path) -> None:
