@@ -77,6 +77,9 @@ $(VENV)/.complete build/demo-venv/.complete: | check-python
 	@touch $@
 
 check-python:
+	@command -v git >/dev/null || { \
+		echo "git is not on PATH, and Parity is tried out in a repository: install it (Debian, Ubuntu: 'apt-get install git')." >&2; \
+		exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Parity needs Python 3.11 or newer, and '$(PYTHON)' is not: install one and name it, as in 'make demo PYTHON=python3.12'." >&2; \
 		exit 1; }

@@ -6,6 +6,7 @@ command that a user would type, and is printed as such.
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -46,7 +47,7 @@ def environment(**more: str) -> dict[str, str]:
 def run(*command: str | Path, cwd: Path = DEMO) -> None:
     """Show a command and run it; end the demo where it fails."""
     words = [str(word) for word in command]
-    say("\n$ " + " ".join(Path(word).name if word.startswith(str(ROOT)) else word for word in words))
+    say("\n$ " + shlex.join(words).replace(f"{ROOT}/build/demo-venv/bin/", ""))
     if subprocess.run(words, cwd=cwd, env=environment(), check=False).returncode:
         sys.exit("The demo stops here: the command above failed.")
 
@@ -108,12 +109,13 @@ def serve_one_prediction() -> None:
     try:
         wait_until_ready(port, service)
         example = (DEMO / "tests" / "example.json").read_text(encoding="utf-8")
-        say(f"\n$ curl --data @tests/example.json http://127.0.0.1:{port}/predict")
+        headers = "--header 'X-API-Key: changethis' --header 'Content-Type: application/json'"
+        say(f"\n$ curl {headers} --data @tests/example.json http://127.0.0.1:{port}/predict")
         status, text = ask(port, "POST", "/predict", example)
-        print(text)
+        print(text, flush=True)
         if status != OK:
             sys.exit(f"The service answered {status}.")
-        print("Environment:", json.loads(ask(port, "GET", "/environment")[1]).get("signature"))
+        print("Served from", json.loads(ask(port, "GET", "/environment")[1])["signature"], flush=True)
     finally:
         os.killpg(service.pid, signal.SIGTERM)
         service.wait(timeout=30)
@@ -124,7 +126,9 @@ def main() -> None:
     version = python_version()
     shutil.rmtree(DEMO, ignore_errors=True)
     copier = Path(sys.executable).with_name("copier")
-    run(copier, "copy", "--defaults", "--quiet", "--data", f"python_version={version}", ROOT, DEMO, cwd=ROOT)
+    # HEAD: this checkout as it is, also where a tag is older.
+    data = f"python_version={version}"
+    run(copier, "copy", "--defaults", "--quiet", "--vcs-ref", "HEAD", "--data", data, ROOT, DEMO, cwd=ROOT)
     run("git", "init", "--quiet", "--initial-branch=main")
     run("make", "setup")
     run("git", "add", "--all")

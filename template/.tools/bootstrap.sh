@@ -23,13 +23,14 @@ candidates() {
     done
 }
 
+# The interpreters themselves, not shims that depend on the folder; of several, first the patch version of the image.
 find_python() {
+    patch=$(sed -n 's/^patch = "\([^"]*\)".*/\1/p' "$here"/../src/*/parity/pins.toml 2>/dev/null) || true
     candidates "$1" | while read -r candidate; do
         if is_wanted "$candidate" "$1"; then
-            "$candidate" -c "import sys; print(sys.executable)" # itself, not a shim that depends on the folder
-            break
+            "$candidate" -c "import platform, sys; print(platform.python_version() != '$patch', sys.executable)"
         fi
-    done
+    done | sort -s -k 1,1 | sed -n '1s/^[A-Za-z]* //p'
 }
 
 require_python() {

@@ -1,6 +1,6 @@
 """Does the lock answer the manifest, with a hash and a known origin for everything? Owned by the template.
 
-    check_lock.py --package NAME [--note-origins] [--write FILE [--production]] [-- COMMAND…]
+    check_lock.py --package NAME [--note-origins] [--holds PACKAGE] [--write FILE [--production]] [-- COMMAND…]
 
 COMMAND is the tool's own check. It runs before anything is installed, with the Python of .tools/venv; `verify` asks
 it where the files are not those that `make sync` checked. What differs between tools is in lock_reader.py.
@@ -363,10 +363,23 @@ def write(package: str, path: Path, *, production: bool) -> Iterator[str]:
         yield f"{path} cannot be written ({error.strerror}): name a file in a folder of yours."
 
 
+def not_held(line: str) -> Iterator[str]:
+    """Yield a sentence where the lock does not hold the package that a requirement names."""
+    try:
+        name = canonicalize_name(Requirement(line).name)
+    except InvalidRequirement:
+        yield f"{line!r} is no requirement: name a package, as in PKG=numpy or PKG=numpy==2.4.6."
+        return
+    if name not in {canonicalize_name(entry["name"]) for entry in lock_reader.entries(ROOT)}:
+        yield f"{name} is not in {LOCK}: look for its name there, or add it with `make add PKG={name}`."
+
+
 def findings(options: argparse.Namespace) -> Iterator[str]:
     """Yield what is wrong, and do what was asked for where nothing is."""
     yield from (reason.sentence for reason in reasons(ROOT, ROOT / INSTALLED, noting=options.note_origins))
     yield from refused_by_tool(ROOT, options.command)
+    if options.holds:
+        yield from not_held(options.holds)
     if options.note_origins:
         note_origins(ROOT)
     if options.write:
@@ -378,6 +391,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--package", required=True, help="the project's package, which holds the kit")
     parser.add_argument("--note-origins", action="store_true", help="write .tools/origins.txt")
+    parser.add_argument("--holds", metavar="PACKAGE", help="a package that must be in the lock")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the lock in the neutral form")
     parser.add_argument("--production", action="store_true", help="write only what the project needs to run")
     parser.add_argument("command", nargs="*", help="the tool's own check")

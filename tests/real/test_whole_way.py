@@ -155,6 +155,21 @@ def test_a_model_is_refused_in_a_drifted_environment(repository: Path) -> None:
     assert "threadpoolctl is 3.5.0 here" in outcome.output
 
 
+def test_nothing_is_trained_in_a_drifted_environment(repository: Path) -> None:
+    uv = repository / ".tools/venv/bin/uv"
+    before = (repository / "models/champion.joblib.contract.json").read_bytes()
+    commands.succeed(repository, uv, "pip", "install", "--quiet", "--python", ".venv", "idna==3.6")
+    printed = commands.refuse(repository, "make", "train")
+    assert "Environment drift detected! idna 3.6 is installed and" in printed
+    assert (repository / "models/champion.joblib.contract.json").read_bytes() == before
+
+
+def test_without_an_environment_each_verb_says_so(repository: Path) -> None:
+    commands.succeed(repository, "make", "clean")
+    for verb in ("verify", "lint", "test", "train", "reproduce", "serve"):
+        assert "There is no environment yet: run 'make setup'." in commands.refuse(repository, "make", verb)
+
+
 def test_an_extra_and_a_missing_package_are_named_and_mended(repository: Path) -> None:
     uv = repository / ".tools/venv/bin/uv"
     commands.succeed(repository, uv, "pip", "install", "--quiet", "--python", ".venv", "six")
@@ -192,7 +207,9 @@ def test_one_flipped_digit_of_a_hash_is_refused(repository: Path, prepare: str) 
     if prepare:
         commands.succeed(repository, "make", prepare)
     flip_a_hash(repository / "uv.lock")
-    assert "tqdm" in commands.refuse(repository, "make", "sync")
+    printed = commands.refuse(repository, "make", "sync")
+    assert "tqdm" in printed
+    assert "git checkout -- uv.lock" in printed
     commands.succeed(repository, "git", "checkout", "--", "uv.lock")
     commands.succeed(repository, "make", "sync", "verify")
 
@@ -242,6 +259,8 @@ def test_add_why_upgrade(repository: Path) -> None:
     commands.succeed(repository, "make", "upgrade", "PKG=six")
     commands.succeed(repository, "make", "train", "verify")
     assert "Say which package" in commands.refuse(repository, "make", "upgrade")
+    for verb in ("why", "upgrade"):
+        assert "nonsuch is not in uv.lock" in commands.refuse(repository, "make", verb, "PKG=nonsuch")
 
 
 def test_two_environments_of_one_lock_have_one_signature(repository: Path, origin: Path) -> None:

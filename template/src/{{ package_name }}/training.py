@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from . import model
-from .parity import provenance, seeding
+from .parity import EnvironmentDriftError, provenance, seeding, validate_environment
 from .settings import get_settings
 
 log = logging.getLogger(__name__)
@@ -91,13 +91,19 @@ def train(path: Path, *, seed: int, level: str, quiet: bool) -> provenance.Contr
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train as the settings say; return 0."""
+    """Train as the settings say; return 0, or 1 where the environment is not the locked one."""
     parser = argparse.ArgumentParser(prog="training", description=__doc__)
     parser.add_argument("--output", type=Path, help="where to publish the model (default: MODEL_PATH)")
     parser.add_argument("--quiet", action="store_true", help="no progress display, also on a terminal")
     options = parser.parse_args(arguments)
     settings = get_settings()
     logging.basicConfig(level=settings.server.log_level, format="%(levelname)s %(message)s")
+    try:
+        # A model from a drifted environment could not be served, nor its environment be made again.
+        validate_environment()
+    except EnvironmentDriftError as drift:
+        log.critical("%s", drift)
+        return 1
     path = options.output or settings.model_path
     contract = train(path, seed=settings.seed, level=settings.determinism, quiet=options.quiet)
     for name, value in contract.metrics.items():

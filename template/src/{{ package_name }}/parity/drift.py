@@ -136,7 +136,7 @@ def interpreter(pinned: Mapping[str, str], *, strict: bool) -> Iterator[Finding]
         return
     same_minor = here.startswith(f"{pinned['version']}.")
     wanted, repair = (pinned["patch"], SETUP) if same_minor else (pinned["version"], ANEW)
-    how = f": install {wanted}, remove .tools/venv and run `{SETUP}`." if same_minor else "."
+    how = f": install that, then `{SETUP}`." if same_minor else "."
     message = f"Python {here} runs here and {wanted} is pinned{how}"
     yield Finding("interpreter", "python", message, repair, wanted, here, warning=same_minor and not strict)
 
