@@ -15,7 +15,7 @@ CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/parity-engine
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-image $(LEVELS:%=test-%) lint lock clean check-python
+.PHONY: help demo test test-all test-image $(LEVELS:%=test-%) lint bench lock clean check-python
 
 help:  ## These lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,9 @@ lint: $(VENV)/.complete  ## ruff, mypy --strict, and this repository's own workf
 	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(VENV)/bin/zizmor --quiet --offline --persona auditor .github
+
+bench: $(VENV)/.complete  ## Every measurement against its limit (on a quiet machine, minutes)
+	@for program in benchmarks/*.py; do echo "$$program"; $(VENV)/bin/python "$$program" || exit 1; done
 
 lock: $(VENV)/.complete  ## Make both locks from pyproject.toml (UPGRADE=--upgrade moves every pin)
 	$(COMPILE) $(UPGRADE) --group dev --output-file requirements.txt >/dev/null

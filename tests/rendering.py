@@ -19,13 +19,7 @@ SETTINGS = (
 
 def git(folder: Path, *arguments: str) -> str:
     """Run git in `folder`, whatever this machine's settings are; return what it prints."""
-    settings = (
-        "user.name=Test",
-        "user.email=test@example.com",
-        "init.defaultBranch=main",
-        "commit.gpgSign=false",
-    )
-    options = [word for setting in settings for word in ("-c", setting)]
+    options = [word for setting in SETTINGS for word in ("-c", setting)]
     command = ["git", "-C", str(folder), *options, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 

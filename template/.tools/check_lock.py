@@ -56,7 +56,7 @@ def reasons(root: Path, installed: Path, *, noting: bool = False) -> Iterator[Re
     `noting` allows every origin, as `make lock` does before it notes them.
     """
     allowed = None if noting else noted_origins(root)
-    for check in (missing(root), stale(root), faults(root, allowed), altered(root, installed)):
+    for check in (missing(root, noting=noting), stale(root), faults(root, allowed), altered(root, installed)):
         found = False
         try:
             for reason in check:
@@ -105,12 +105,16 @@ def unreadable(root: Path) -> Iterator[str]:
             yield str(error)
 
 
-def missing(root: Path) -> Iterator[Reason]:
-    """Yield a reason for each file of manifest and lock that is not there."""
+def missing(root: Path, *, noting: bool = False) -> Iterator[Reason]:
+    """Yield a reason for each file of manifest and lock that is not there, and for origins that nobody noted."""
     for name in (*lock_reader.MANIFESTS, *lock_reader.LOCKS):
         if not (root / name).exists():
             repair = "`make lock`, then commit it" if name in lock_reader.LOCKS else f"`git checkout -- {name}`"
             yield Reason("fault", f"{name} is missing: run {repair}.")
+    if not noting and not (root / ORIGINS).exists():
+        yield Reason(
+            "fault", f"{ORIGINS.as_posix()} is missing, so any address would pass: run `make lock`, then commit it."
+        )
 
 
 # Does the lock answer the manifest? Requirements are compared by meaning and not by spelling: a tool rewrites what it
@@ -316,7 +320,7 @@ def noted_origins(root: Path) -> frozenset[str] | None:
 def note_origins(root: Path) -> None:
     """Write the origins of a lock that the tool has just made, and say which are new."""
     known, now = noted_origins(root), frozenset().union(*map(origins, lock_reader.entries(root)))
-    for new in sorted(now - known) if known is not None else ():
+    for new in sorted(now - (known or frozenset())):
         print(f"New origin in the lock: {new}. Make sure that it is one of yours.")
     partial = (root / ORIGINS).with_suffix(".part")
     partial.write_text(ORIGINS_HEADER + "".join(f"{one}\n" for one in sorted(now)), encoding="utf-8")

@@ -11,6 +11,7 @@ it. Then the old code repeats the golden predictions.
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -150,7 +151,7 @@ def rebuild(options: argparse.Namespace) -> None:
     run("loading the model", [folder / PYTHON, "-c", REPEAT, options.package, model], folder, outside())
     print(f"Model        repeats its {len(golden)} golden predictions", flush=True)
     if options.serve:
-        serve(folder, model)
+        serve(kit, folder, model)
     else:
         print(f"Serve it with --serve (SERVE=1); remove it with `git worktree remove --force {worktree}`.")
 
@@ -196,12 +197,22 @@ def put_lock(folder: Path, names: str, lock_copy: Path) -> None:
         (folder / name).write_bytes(content)
 
 
-def serve(folder: Path, model: Path) -> None:
+def serve(kit: Any, folder: Path, model: Path) -> None:  # noqa: ANN401
     """Serve the model with the old code and this machine's settings, in place of this process."""
-    if (ROOT / ".env").is_file() and not (folder / ".env").exists():
+    run("making this machine's settings", ["make", ".env"], ROOT, outside())
+    if not (folder / ".env").exists():
         shutil.copyfile(ROOT / ".env", folder / ".env")
+    variables = {**outside(), "MODEL_PATH": str(model)}
+    if url := kit.setting("DATABASE_URL", ""):
+        variables["DATABASE_URL"] = anchored(url)
     os.chdir(folder)
-    os.execvpe("make", ["make", "serve"], {**outside(), "MODEL_PATH": str(model)})  # noqa: S606 - nothing to quote
+    os.execvpe("make", ["make", "serve"], variables)  # noqa: S606 - nothing to quote
+
+
+def anchored(url: str) -> str:
+    """Return a database's URL with SQLite's relative path made absolute: the worktree is removed, its rows are not."""
+    # Three slashes and a relative path. https://docs.sqlalchemy.org/en/20/core/engines.html#sqlite
+    return re.sub(r"^(sqlite(?:\+\w+)?:///(?:file:)?+)(?![/:])(?=.)", lambda found: f"{found[1]}{ROOT}/", url)
 
 
 COMMANDS = {"twice": twice, "rebuild": rebuild}

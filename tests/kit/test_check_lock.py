@@ -22,7 +22,6 @@ pytestmark = pytest.mark.static
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository that check_lock and the kit take for their own; its lock answers."""
     folder = uv_project.write(tmp_path / "demo")
-    (folder / ".tools").mkdir()
     monkeypatch.setattr(check_lock, "ROOT", folder)
     monkeypatch.setattr(check_lock, "default_environment", lambda: LINUX)
     monkeypatch.setattr(lock, "find_root", lambda: folder)
@@ -168,7 +167,18 @@ def test_new_origins_are_told_and_foreign_ones_refused(root: Path, capsys: pytes
     assert capsys.readouterr().out.startswith("New origin in the lock: https://other.example.")
 
 
+def test_without_noted_origins_any_address_would_pass(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / check_lock.ORIGINS).unlink()
+    assert started() == 1
+    assert ".tools/origins.txt is missing, so any address would pass: run `make lock`" in capsys.readouterr().err
+    assert started("--note-origins") == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split()[5] for line in told] == [f"{origin}." for origin in uv_project.ORIGINS]
+    assert started() == 0
+
+
 def test_origins_are_lines_without_comments(root: Path) -> None:
+    (root / check_lock.ORIGINS).unlink()
     assert check_lock.noted_origins(root) is None
     (root / check_lock.ORIGINS).write_text("# noted\nhttps://a.example\n\n https://b.example \n")
     assert check_lock.noted_origins(root) == frozenset({"https://a.example", "https://b.example"})

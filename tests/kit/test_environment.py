@@ -276,7 +276,6 @@ def test_the_stronger_repair_is_named_where_two_are_needed(place: Place) -> None
 
 
 def test_foreign_origins_are_faults_once_the_own_are_noted(place: Place) -> None:
-    (place.root / ".tools").mkdir()
     (place.root / check_lock.ORIGINS).write_text("https://index.example\nhttps://torch.example\n")
     (place.prefix / lock.NEUTRAL).unlink()
     assert all("https://files.example" in found.message for found in broken(environment.check(), "lock"))

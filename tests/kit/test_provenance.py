@@ -4,6 +4,7 @@ import importlib.util
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -280,6 +281,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "not text": (lambda m: contract_of(m).write_bytes(b"\xff\xfe\x00"), "is not readable JSON"),
     "nested": (lambda m: contract_of(m).write_text("[" * 100_000), "is not readable JSON"),
     "a list": (lambda m: contract_of(m).write_text("[]"), "is no contract that this code knows"),
+    "null": (lambda m: contract_of(m).write_text("null"), "is no contract that this code knows"),
+    "type no text": (lambda m: contract_of(m).write_text('{"_type":1}'), "is no contract that this code knows"),
     "unknown type": (
         replace_text("model-contract/v1", "model-contract/v9"),
         "no contract that this code knows",
@@ -304,6 +307,13 @@ def test_damage_is_refused_in_one_sentence_before_loading(model: Path, damage: s
     act(model)
     (reason,) = refused(model)
     assert sentence in reason
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '{"_type":1}', "{", "{}"])
+def test_the_last_command_of_a_contracts_refusal_repairs_it(model: Path, text: str) -> None:
+    contract_of(model).write_text(text, encoding="utf-8")
+    (reason,) = refused(model)
+    assert re.findall(r"`([^`]+)`", reason)[-1:] == ["make train"]  # what `verify` prints as the repair
 
 
 def test_all_reasons_come_together(model: Path) -> None:
@@ -494,6 +504,49 @@ def test_a_failing_save_leaves_nothing_behind(model: Path) -> None:
     with pytest.raises(OSError, match="disk full"):
         provenance.publish({"slope": 3.0}, model, **record(save=fails))
     assert {path: path.read_bytes() for path in model.parent.iterdir()} == before
+
+
+UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "folder": (
+        lambda path: path.mkdir(parents=True),
+        "models is a folder, and a model is a file: name another path for it.",
+    ),
+    "contract": (
+        lambda path: contract_of(path).mkdir(parents=True),
+        "models.contract.json is a folder, and a model is a file: name another path for it.",
+    ),
+    "file above": (lambda path: path.parent.touch(), "models cannot be written (File exists): name another path."),
+    # Nobody may write there, not even root.
+    "unwritable": (lambda path: path.parent.symlink_to("/proc/self/task"), "models cannot be written ("),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_a_path_that_takes_no_model_is_refused_before_anything_is_saved(tmp_path: Path, case: str) -> None:
+    def saves(_model: Line, path: Path) -> None:
+        raise AssertionError(f"saved to {path}")
+
+    prepare, sentence = UNUSABLE[case]
+    path = tmp_path / "work" / "models"
+    prepare(path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ModelRefused) as caught:
+        provenance.publish({"slope": 3.0}, path, **record(save=saves))
+    (reason,) = caught.value.reasons
+    assert sentence in reason
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_is_no_model_though_one_was_once_published_for_it(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = model.parent
+    provenance.ready(folder).mkdir()
+    for file, moved in zip(statement.names(model), statement.names(folder), strict=True):
+        file.rename(provenance.ready(folder) / moved.name)
+    assert refused(folder) == (f"{folder} is a folder, not a model: move it away, or correct MODEL_PATH.",)
+    monkeypatch.setenv("MODEL_PATH", str(folder))
+    assert provenance.verify_link()[0] is False
 
 
 # Verify and the command
@@ -707,6 +760,46 @@ def test_a_rebuild_asks_the_code_and_the_lock_of_the_training(
     # The same model from another commit: that commit's code is asked, in a folder of its own.
     code, told = rebuild(wrong)
     assert (code, f"it answers {model.stat().st_size}\nLoading the model failed in" in told) == (1, True)
+
+
+SERVED: dict[str, tuple[str, str, str | None]] = {
+    "file": ("", "DATABASE_URL=sqlite:///predictions.db # mine\n", "sqlite:///{root}/predictions.db"),
+    "driver": ("", "DATABASE_URL=sqlite+pysqlite:///a/b.db?timeout=5\n", "sqlite+pysqlite:///{root}/a/b.db?timeout=5"),
+    "uri": ("", "DATABASE_URL=sqlite:///file:a.db?uri=true\n", "sqlite:///file:{root}/a.db?uri=true"),
+    "environment": ("sqlite:///real.db", "DATABASE_URL=sqlite:///a.db\n", "sqlite:///{root}/real.db"),
+    "absolute": ("", "DATABASE_URL=sqlite:////srv/a.db\n", "sqlite:////srv/a.db"),
+    "memory": ("", "DATABASE_URL=sqlite:///:memory:\n", "sqlite:///:memory:"),
+    "shared memory": ("", "DATABASE_URL=sqlite:///file::memory:?uri=true\n", "sqlite:///file::memory:?uri=true"),
+    "server": ("", "DATABASE_URL=postgresql://host/a\n", "postgresql://host/a"),
+    "no settings yet": ("", "", "sqlite:///{root}/example.db"),
+    "none": ("", "API_KEY=x\n", None),
+}
+
+
+@pytest.mark.parametrize("case", SERVED)
+def test_an_old_service_records_in_this_repositorys_database(
+    tmp_path: Path, developer: ModuleType, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable, text, expected = SERVED[case]
+    root, worktree = developer.ROOT, developer.ROOT / ".rebuild" / "1"
+    worktree.mkdir(parents=True)
+    (root / "Makefile").write_text(".env:\n\t@cp .env.example .env\n", encoding="utf-8")
+    (root / ".env.example").write_text("DATABASE_URL=sqlite:///example.db\n", encoding="utf-8")
+    if text:
+        (root / ".env").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(lock, "find_root", lambda: root)
+    monkeypatch.setenv("DATABASE_URL", variable)
+    if not variable:
+        monkeypatch.delenv("DATABASE_URL")
+    started: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.setattr(os, "execvpe", lambda _file, command, variables: started.append((command, variables)))
+    monkeypatch.chdir(tmp_path)  # and back, after the test
+    developer.serve(provenance, worktree, tmp_path / "m")
+    ((command, variables),) = started
+    assert (command, Path.cwd()) == (["make", "serve"], worktree)
+    assert variables["MODEL_PATH"] == str(tmp_path / "m")
+    assert variables.get("DATABASE_URL") == (expected and expected.format(root=root))
+    assert (worktree / ".env").read_bytes() == (root / ".env").read_bytes()
 
 
 # A model of an old scikit-learn, really trained there

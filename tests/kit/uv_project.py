@@ -88,6 +88,7 @@ PACKAGES = (
     ("torch", "2.0+cpu", ""),
     ("writer", "7.0", ""),
 )
+ORIGINS = ("https://files.example", "https://index.example", "https://torch.example")
 RUNTIME = {"alpha": "1.5", "beta": "2.1", "quick-lib": "0.2", "torch": "2.0+cpu"}
 INSTALLED = RUNTIME | {"checker": "3.0", "tester": "9.0"}
 LINUX = {
@@ -129,8 +130,9 @@ def lock_text() -> str:
 
 
 def write(root: Path) -> Path:
-    """Write manifest and lock into `root`; return it."""
-    root.mkdir(parents=True, exist_ok=True)
+    """Write manifest, lock and the origins that `make lock` notes into `root`; return it."""
+    (root / ".tools").mkdir(parents=True, exist_ok=True)
+    (root / ".tools" / "origins.txt").write_text("\n".join(ORIGINS), encoding="utf-8")
     (root / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
     (root / "uv.lock").write_text(lock_text(), encoding="utf-8")
     return root

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import copier.errors
 import pytest
 import yaml
 from pip._internal.models.index import PyPI
@@ -118,6 +120,29 @@ def test_renders_by_pytest_copie(template: Path, copie: Copie) -> None:
     assert (result.exit_code, result.exception) == (0, None)
     assert result.project_dir is not None
     assert (result.project_dir / "src" / "fraud_model" / "api.py").exists()
+
+
+def test_renders_what_is_not_committed_yet(template: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(template, tmp_path / "parity")
+    rendering.commit(folder, "First")
+    readme = folder / "template" / "README.md.jinja"
+    readme.write_text(readme.read_text(encoding="utf-8") + "\nNot committed.\n", encoding="utf-8")
+    with pytest.warns(copier.errors.DirtyLocalWarning):
+        rendered = rendering.render(folder, tmp_path / "demo")
+    assert (rendered / "README.md").read_text(encoding="utf-8").endswith("\nNot committed.\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "warned"), [("plain", True), ("../relative", True), ("clone", False)], ids=["plain", "relative", "clone"]
+)
+def test_a_copy_that_cannot_be_updated_says_so(template: Path, tmp_path: Path, source: str, *, warned: bool) -> None:
+    places = {"plain": template, "../relative": Path("../relative"), "clone": tmp_path / "relative"}
+    shutil.copytree(template, tmp_path / "relative")
+    rendering.commit(tmp_path / "relative", "First", tag="v1.0.0")
+    (tmp_path / "here").mkdir()
+    command = [str(BIN / "copier"), "copy", "--defaults", str(places[source]), "demo"]
+    result = subprocess.run(command, cwd=tmp_path / "here", capture_output=True, text=True, check=True)
+    assert ("This copy cannot be updated later" in result.stderr + result.stdout) == warned
 
 
 def test_renders_from_a_tagged_clone_and_records_its_version(tagged: Path, tmp_path: Path) -> None:

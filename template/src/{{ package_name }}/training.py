@@ -91,7 +91,7 @@ def train(path: Path, *, seed: int, level: str, quiet: bool) -> provenance.Contr
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train as the settings say; return 0, or 1 where the environment is not the locked one."""
+    """Train as the settings say; return 0, or 1 where the environment drifted or the path takes no model."""
     parser = argparse.ArgumentParser(prog="training", description=__doc__)
     parser.add_argument("--output", type=Path, help="where to publish the model (default: MODEL_PATH)")
     parser.add_argument("--quiet", action="store_true", help="no progress display, also on a terminal")
@@ -105,7 +105,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.critical("%s", drift)
         return 1
     path = options.output or settings.model_path
-    contract = train(path, seed=settings.seed, level=settings.determinism, quiet=options.quiet)
+    try:
+        contract = train(path, seed=settings.seed, level=settings.determinism, quiet=options.quiet)
+    except provenance.ModelRefused as refused:
+        log.critical("%s", " ".join(refused.reasons))
+        return 1
     for name, value in contract.metrics.items():
         log.info("%s: %.4f", name, value)
     log.info("Published %s with its contract (sha256 %s)", path, contract.sha256[:12])

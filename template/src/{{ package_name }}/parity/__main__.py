@@ -72,7 +72,7 @@ def show(report: Report, stream: TextIO) -> None:
     if report.ok:
         page.line(f"  Every link that is here holds: {report.signature}")
     else:
-        page.line(f"  Repair: {page.painted(report.repair, BOLD)}")
+        page.line(f"  Repair: {page.painted(report.repair or 'as it says above', BOLD)}")
 
 
 def document(report: Report) -> dict[str, Any]:

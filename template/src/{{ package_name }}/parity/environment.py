@@ -99,9 +99,9 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def _told(kind: str, sentence: str, name: str = "") -> Finding:
-    """Return the finding for a sentence whose last command is its repair."""
-    return Finding(kind, name, sentence, (re.findall(r"`([^`]+)`", sentence) or ["make lock"])[-1])
+def _told(kind: str, sentence: str, name: str = "", *, otherwise: str = "make lock") -> Finding:
+    """Return the finding for a sentence whose last command is its repair, `otherwise` where it names none."""
+    return Finding(kind, name, sentence, (re.findall(r"`([^`]+)`", sentence) or [otherwise])[-1])
 
 
 def _manifest(chain: _Chain) -> Link:
@@ -147,7 +147,8 @@ def _image(chain: _Chain) -> Link:
 
 def _model(_chain: _Chain) -> Link:
     ok, detail, reasons = import_module(".provenance", __package__).verify_link()
-    return Link("model", detail, ok=ok, findings=tuple(_told("contract", reason) for reason in reasons))
+    findings = tuple(_told("contract", reason, otherwise="") for reason in reasons)
+    return Link("model", detail, ok=ok, findings=findings)
 
 
 LINKS: Mapping[str, Callable[[_Chain], Link]] = {
@@ -217,4 +218,5 @@ def validate_environment(*, deep: bool = False) -> None:
     report = check(deep=deep, until="image")
     if not report.ok:
         words = " ".join(finding.message for finding in report.errors)
-        raise EnvironmentDriftError(f"Environment drift detected! {words} Run `{report.repair}`.")
+        repair = "" if f"`{report.repair}`" in words else f" Run `{report.repair}`."
+        raise EnvironmentDriftError(f"Environment drift detected! {words}{repair}")

@@ -1,8 +1,8 @@
 """The model's contract: written when a model is published, checked before it is loaded.
 
-Loading a pickle runs code and takes every version for right: the libraries warn at most, and the predictions
-change in silence. So all comparisons come before the first byte is unpickled, and then the model repeats its
-golden predictions. https://scikit-learn.org/stable/model_persistence.html
+Loading a pickle runs code and takes every version for right: the libraries warn at most, and predictions change in
+silence. So all comparisons come before the first byte is unpickled, and then the model repeats its golden predictions.
+https://scikit-learn.org/stable/model_persistence.html
 """
 
 import math
@@ -26,9 +26,9 @@ Predict = Callable[[Any, list[Any]], Sequence[float]]
 DEFAULT_MODEL = "models/champion.joblib"
 ENV_FILES = {"test": ".env.test", "prod": ".env.prod"}
 REPAIR = "rebuild its environment (`make rebuild MODEL=…`), or train again (`make train`)"
-# Relative and absolute. Measured in double precision: even training anew with other threads or another CPU's
-# code moves predictions by 7.5e-12 at most: a hundred times that passes, a change that matters does not.
-# In single precision it is 6e-5: who publishes such a model passes a tolerance of that size.
+# Relative and absolute. Measured in double precision: training anew with other threads or another CPU's code moves
+# predictions by 7.5e-12 at most: a hundred times that passes, a change that matters does not. In single precision
+# it is 6e-5: who publishes such a model passes a tolerance of that size.
 TOLERANCE = 1e-9
 # The kinds of difference that refuse a model; the others are let pass, and told.
 POLICIES = {
@@ -72,13 +72,12 @@ def publish(  # noqa: PLR0913 - each is a field of the contract
 ) -> Contract:
     """Save a model, its lock copy and its contract at `path`, all or nothing; return the contract.
 
-    `golden_inputs` are rows that are predicted now and wherever the model is loaded, always in one batch: a
-    prediction's last bits move with the rows beside it. `framework` names the distributions that the model
-    needs, which policy `model` compares with all they require; without it, those its class comes from.
-    Raises ValueError where a golden prediction, an input or a metric is not finite, LockError without a lock.
+    `golden_inputs` are rows that are predicted now and wherever the model is loaded, always in one batch: the last
+    bits of a prediction move with the rows beside it. `framework` names the distributions that the model needs, which
+    policy `model` compares with all they require; without it, those its class comes from. Raises ModelRefused where
+    `path` takes no file, ValueError where a prediction, input or metric is not finite, LockError without a lock.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+    with workshop(path) as folder:
         staged = Path(folder) / "ready" / path.name
         staged.parent.mkdir()
         save(model, staged)
@@ -99,6 +98,17 @@ def publish(  # noqa: PLR0913 - each is a field of the contract
     return contract
 
 
+def workshop(path: Path) -> tempfile.TemporaryDirectory[str]:
+    """Return a new folder beside `path` to save in; raises ModelRefused where no file can come to lie there."""
+    try:
+        for name in filter(Path.is_dir, names(path)):
+            raise ModelRefused(path, [f"{name} is a folder, and a model is a file: name another path for it."])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise ModelRefused(path, [f"{path} cannot be written ({error.strerror}): name another path."]) from None
+
+
 def ready(path: Path) -> Path:
     """Return the folder that holds what is published and not yet in its place."""
     return path.with_name(f".{path.name}.ready")
@@ -115,7 +125,8 @@ def settle(path: Path) -> None:
 
 def files(path: Path) -> tuple[Path, Path, Path]:
     """Return where model, lock copy and contract are to be read: an interrupted publication counts."""
-    model, copy, contract = (moved if (moved := ready(path) / file.name).exists() else file for file in names(path))
+    moved = {file: ready(path) / file.name for file in names(path) if not path.is_dir()}
+    model, copy, contract = (new if (new := moved.get(file)) and new.exists() else file for file in names(path))
     return model, copy, contract
 
 
@@ -127,9 +138,8 @@ def read_contract(path: Path) -> Contract:
 def load_model(path: Path, *, load: Load, predict: Predict, policy: str = "strict") -> tuple[Any, Contract]:
     """Return the model at `path` and its contract.
 
-    Raises ModelRefused with all reasons together before `load` is called, or where the loaded model does not
-    answer as it did in training. What a policy laxer than `strict` lets pass stands in the contract's
-    `overrides`: whoever serves such a model logs and shows it.
+    Raises ModelRefused with all reasons together before `load` is called, or where the loaded model does not answer as
+    in training. What a policy laxer than `strict` lets pass stands in `overrides`: whoever serves it logs and shows it.
     """
     contract = check_contract(path, policy)
     try:
@@ -144,15 +154,13 @@ def load_model(path: Path, *, load: Load, predict: Predict, policy: str = "stric
 
 
 def check_contract(path: Path, policy: str = "strict") -> Contract:
-    """Return the contract of the model at `path`, with what the policy lets pass; nothing is unpickled.
-
-    Raises ModelRefused with all reasons together.
-    """
+    """Return the contract, with what the policy lets pass, before unpickling; raises ModelRefused with all reasons."""
     if policy not in POLICIES:
         raise ModelRefused(path, [f"MODEL_POLICY={policy} is no policy: choose one of {', '.join(POLICIES)}."])
     model, lock_copy, _ = files(path)
     if not model.is_file():
-        raise ModelRefused(path, [f"{path} is missing: train it (`make train`), or correct MODEL_PATH."])
+        told = "is a folder, not a model: move it away" if model.is_dir() else "is missing: train it (`make train`)"
+        raise ModelRefused(path, [f"{path} {told}, or correct MODEL_PATH."])
     try:
         contract, packages = read_contract(path), environment.runtime_versions()
     except (ContractError, lock.LockError) as error:
@@ -207,10 +215,8 @@ def golden_differs(contract: Contract, outputs: Sequence[float]) -> str:
     if not wrong:
         return ""
     now, then = max(wrong, key=lambda pair: abs(pair[0] - pair[1]))
-    return (
-        f"{len(wrong)} of {len(wanted)} golden predictions differ by more than {tolerance:g},"
-        f" as {now!r} here and {then!r} in training: {REPAIR}."
-    )
+    told = f"as {now!r} here and {then!r} in training: {REPAIR}."
+    return f"{len(wrong)} of {len(wanted)} golden predictions differ by more than {tolerance:g}, {told}"
 
 
 def setting(name: str, default: str) -> str:

@@ -84,7 +84,9 @@ def run_settings(argv: Sequence[str]) -> int:
     """
     from ..settings import Settings  # noqa: PLC0415, TID252 - only a command looks at the project's class
 
-    parser = argparse.ArgumentParser("parity settings", description="Show each setting and where it came from.")
+    parser = argparse.ArgumentParser(
+        f"python -m {__package__} settings", description="Show each setting and where it came from."
+    )
     parser.add_argument("--check", action="store_true", help="only say whether the settings hold")
     parser.add_argument("--env", choices=ENV_FILES, help="read as if APP_ENV were this; its file must exist")
     parser.add_argument("--json", action="store_true", help="for machines")
@@ -108,7 +110,9 @@ def run_env_example(argv: Sequence[str]) -> int:
     """Print .env.example as the Settings class gives it; 1 when the file to check differs from it."""
     from ..settings import Settings  # noqa: PLC0415, TID252 - only a command looks at the project's class
 
-    parser = argparse.ArgumentParser("parity env-example", description="Write .env.example from the Settings class.")
+    parser = argparse.ArgumentParser(
+        f"python -m {__package__} env-example", description="Write .env.example from the Settings class."
+    )
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--check", metavar="FILE", type=Path, help="exit with 1 when FILE differs")
     target.add_argument("--output", metavar="FILE", type=Path, help="write FILE instead of printing")
@@ -121,8 +125,15 @@ def run_env_example(argv: Sequence[str]) -> int:
         return 0 if same else 1
     if args.output:
         half = args.output.with_name(f"{args.output.name}.new")  # replaced in one step: never a half file
-        half.write_text(text, encoding="utf-8", newline="\n")
-        half.replace(args.output)
+        try:
+            half.write_text(text, encoding="utf-8", newline="\n")
+            half.replace(args.output)
+        except OSError as error:
+            print(
+                f"{args.output} cannot be written ({error.strerror}): name a file in a folder of yours.",
+                file=sys.stderr,
+            )
+            return 1
     else:
         print(text, end="")
     return 0

@@ -120,7 +120,9 @@ def read(path: Path) -> Contract:
     except (OSError, ValueError, RecursionError) as error:
         raise ContractError(f"{path} is not readable JSON ({error}): {AGAIN}.") from None
     if not isinstance(statement, dict) or not statement.items() >= TYPES.items():
-        raise ContractError(f"{path} is no contract that this code knows: update the template, or train again.")
+        raise ContractError(
+            f"{path} is no contract that this code knows: update the template, or train again (`make train`)."
+        )
     if wrong := malformed(statement):
         told = ", ".join(wrong)
         raise ContractError(f"{path} has been edited or damaged ({told} missing or of another type): {AGAIN}.")
