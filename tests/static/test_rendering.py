@@ -1,8 +1,6 @@
 """Level static: what is rendered parses, passes its linter and looks as if written by hand."""
 
-import ast
 import itertools
-import json
 import os
 import re
 import runpy
@@ -10,9 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import copier.errors
 import pytest
@@ -21,6 +17,7 @@ from pip._internal.models.index import PyPI
 from pytest_copie.plugin import Copie
 
 import links
+import parsing
 import rendering
 
 pytestmark = pytest.mark.static
@@ -51,14 +48,6 @@ PAIRS = (
 )
 EVERY = tuple(itertools.product(PYTHON_VERSIONS, LICENSES, INDEXES, COOLDOWNS))
 ROWS = EVERY if os.environ.get("PARITY_ALL") else PAIRS
-
-PARSERS: dict[str, Callable[[str], Any]] = {
-    ".json": json.loads,
-    ".py": ast.parse,
-    ".toml": tomllib.loads,
-    ".yaml": yaml.safe_load,
-    ".yml": yaml.safe_load,
-}
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> None:
@@ -95,9 +84,7 @@ def test_every_file_parses_and_looks_hand_written(template: Path, tmp_path: Path
     assert (folder / "LICENSE").exists() == (answers["license"] != "none")
     for path in rendering.files(folder):
         text = (folder / path).read_text(encoding="utf-8")
-        parse = PARSERS.get(path.suffix)
-        if parse:
-            parse(text)
+        parsing.parse(path.name, text)
         scars = re.findall(r"[ \t]+\n|\n\n\n\n|\A\s|\n\n\Z|[^\n]\Z", text)
         allowed = path.name == "LICENSE"
         assert allowed or not scars, f"{path}: {scars}"
