@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV   := build/venv
 PYTEST := $(VENV)/bin/python -m pytest -n auto --dist loadgroup
 LEVELS := static interview real workflow update
+TOOLS  := $(notdir $(patsubst %/,%,$(dir $(wildcard tools/*/tool.yml))))
 
 # Started by hand, `make lock UPGRADE=--upgrade` moves every pin; without it only what must move does.
 UPGRADE ?=
@@ -53,7 +54,10 @@ lint: $(VENV)/.complete  ## ruff, mypy --strict, and this repository's own workf
 	$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/python tests/links.py build/typed
 	$(VENV)/bin/mypy -p standing
-	$(VENV)/bin/mypy $$(find tests docs benchmarks build/typed/tools -name '*.py')
+	$(VENV)/bin/mypy $$(find tests docs benchmarks build/typed/tools -name '*.py' -not -path 'tests/toy/*')
+	@for tool in $(TOOLS); do echo "mypy tools/$$tool"; folder=build/typed-$$tool; \
+		$(VENV)/bin/python tests/links.py $$folder $$tool && MYPYPATH=$$folder:$$folder/tools \
+		$(VENV)/bin/mypy --cache-dir build/.mypy_cache/$$tool $$(find $$folder -name 'lock*.py' -o -name install.py -o -name native.py) || exit 1; done
 	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(VENV)/bin/zizmor --quiet --offline --persona auditor .github

@@ -76,13 +76,13 @@ def deep(rounds: int) -> tuple[int, float]:
     """Return how many bytes this environment's packages hold, and the median gigabytes a second of their check."""
     from standing.parity import drift  # noqa: PLC0415 - `repository` made it importable
 
-    every = drift.installed().values()
+    every = drift.installed(drift.found()).values()
     files = [Path(one.folder, path) for one in every for path, digest in drift.records(one) or () if digest]
     size = sum(file.stat().st_size for file in files if file.is_file())
     speeds = []
     for _ in range(rounds + 1):  # the first one warms the file cache
         start = time.perf_counter()
-        list(drift.changed(every))
+        list(drift.changed(every, {}))
         speeds.append(size / (time.perf_counter() - start) / 1e9)
     return size, median(speeds[1:])
 

@@ -7,7 +7,11 @@ from pathlib import Path
 
 # What `make test` itself, a virtual environment or a test runner leaves in the environment, and what would
 # answer a setting of the rendered repository.
-LEFT_OUT = ("MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTEST", "PYTHONPATH", "UV_PYTHON", "API_KEY", "DATABASE_URL", "APP_ENV")
+LEFT_OUT = (
+    *("MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTEST", "PYTHONPATH", "UV_PYTHON", "API_KEY", "DATABASE_URL", "APP_ENV"),
+    # ... and packages that only this machine has
+    *("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"),
+)
 
 
 @dataclass(frozen=True)

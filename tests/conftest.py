@@ -1,11 +1,15 @@
 """What all levels share: the template's working tree as a plain folder and as a tagged clone."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import commands
 import rendering
+import repositories
+from index import Index
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +32,16 @@ def patch() -> str:
     script = rendering.ROOT / "template" / ".tools" / "bootstrap.sh"
     python = commands.succeed(rendering.ROOT, "sh", script, "find", "3.13").strip()
     return commands.succeed(rendering.ROOT, python, "-c", "import platform; print(platform.python_version())").strip()
+
+
+@pytest.fixture(scope="session", params=repositories.TOOLS)
+def tool(request: pytest.FixtureRequest) -> ModuleType:
+    """One tool after the other: how its files are edited by hand."""
+    return repositories.module(request.param)
+
+
+@pytest.fixture(scope="session")
+def index() -> Iterator[Index]:
+    """The default index of this machine, with upload times."""
+    with Index(upstream=True, cache=rendering.ROOT / "build" / "index") as server:
+        yield server

@@ -4,6 +4,7 @@ Copier has no public way to do either, so this uses its Worker as `run_copy` doe
 with a whole render, which fails when a new Copier works otherwise.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import jinja2
 from copier._main import Worker
 from copier._template import filter_config, load_template_config
 
+# Copier renders such a file once for each name in a list of the tool's.
+YIELD = re.compile(r"{% yield (?P<one>\w+) from tool\.(?P<list>\w+) %}{{ \w+ }}{% endyield %}")
 TEXTS = ("project_name", "package_name", "description", "author", "package_index")
 
 
@@ -38,13 +41,12 @@ class Interrogation:
 
     def _rendered(self, source: str, context: Mapping[str, Any]) -> list[tuple[str, str]]:
         jinja = self._worker.jinja_env
-        if "{% yield" in source:
-            names: list[str] = context["tool"]["files"]
-            return [(name, jinja.get_template(source).render(**context, file=name)) for name in names]
-        name = self._name(jinja, source, context)
-        if not name:
-            return []
-        return [(name, jinja.get_template(source).render(**context).encode().decode())]
+        many = YIELD.search(source)
+        names = context["tool"][many["list"]] if many else [""]
+        contexts = [{**context, many["one"]: name} if many else dict(context) for name in names]
+        path = YIELD.sub(r"{{ \g<one> }}", source)
+        named = [(self._name(jinja, path, one), one) for one in contexts]
+        return [(name, jinja.get_template(source).render(**one).encode().decode()) for name, one in named if name]
 
     @staticmethod
     def _name(jinja: jinja2.Environment, source: str, context: Mapping[str, Any]) -> str:

@@ -4,9 +4,13 @@ Modules that are rendered hold no Jinja, so they can be imported, linted and typ
 Python and mypy take no folder called `{{ package_name }}`, so both see it through links in build/standing.
 """
 
+import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template"
@@ -14,19 +18,29 @@ PACKAGE = TEMPLATE / "src" / "{{ package_name }}"
 NAME = "standing"
 
 
-def sources(framework: str) -> dict[str, Path]:
+def data(tool: str) -> dict[str, Any]:
+    """Return what the tool's folder says of itself."""
+    content: dict[str, Any] = yaml.safe_load((ROOT / "tools" / tool / "tool.yml").read_text(encoding="utf-8"))
+    return content
+
+
+def sources(framework: str, tool: str) -> dict[str, Path]:
     """Return each module of the rendered package, by its path in it, and where its text stands."""
     modules = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
     return {
         **modules,
         "model.py": ROOT / "frameworks" / framework / "model.py",
+        **{f"parity/{name}": ROOT / "tools" / tool / name for name in data(tool)["kit"]},
     }
 
 
 def programs(tool: str) -> dict[str, Path]:
     """Return each program of .tools/, by its name, and where its text stands."""
+    chosen, folder = data(tool), ROOT / "tools" / tool
     shared = {path.name: path for path in (TEMPLATE / ".tools").glob("*.py")}
-    return {**shared, "lock_reader.py": ROOT / "tools" / tool / "lock_reader.py"}
+    if chosen["installs_project"]:
+        del shared["install.py"]
+    return {**shared, **{name: folder / name for name in ("lock_reader.py", *chosen["programs"])}}
 
 
 def build(folder: Path, tool: str = "uv", framework: str = "scikit-learn") -> Path:
@@ -35,7 +49,7 @@ def build(folder: Path, tool: str = "uv", framework: str = "scikit-learn") -> Pa
     Returns the path of the package.
     """
     package, tools = folder / NAME, folder / "tools"
-    files = {package / name: source for name, source in sources(framework).items()}
+    files = {package / name: source for name, source in sources(framework, tool).items()}
     files |= {tools / name: source for name, source in programs(tool).items()}
     for place in (package, tools):
         shutil.rmtree(place, ignore_errors=True)
@@ -43,7 +57,9 @@ def build(folder: Path, tool: str = "uv", framework: str = "scikit-learn") -> Pa
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(source)
     (package / "__init__.py").touch()
-    (package / "parity" / "pins.toml").write_text(PINS, encoding="utf-8")
+    chosen = data(tool)
+    pins = PINS.format(tool=tool, **{key: json.dumps(chosen[key]) for key in ("version", "manifests", "locks")})
+    (package / "parity" / "pins.toml").write_text(pins, encoding="utf-8")
     return package
 
 
@@ -54,10 +70,10 @@ template = "v0.0.0"
 version = "{sys.version_info.major}.{sys.version_info.minor}"
 patch = "{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
 [tool]
-name = "uv"
-version = "0.13.8"
-manifests = ["pyproject.toml"]
-locks = ["uv.lock"]
+name = "{{tool}}"
+version = {{version}}
+manifests = {{manifests}}
+locks = {{locks}}
 [target]
 implementation_name = "cpython"
 os_name = "posix"
@@ -70,4 +86,4 @@ sys_platform = "linux"
 
 if __name__ == "__main__":
     # For mypy, which wants names of packages and not of files.
-    build(Path(sys.argv[1]))
+    build(Path(sys.argv[1]), *sys.argv[2:])

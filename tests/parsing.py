@@ -37,7 +37,11 @@ def makefile(text: str) -> list[str]:
     """
     lines = re.sub(r"\\\n", " ", text).splitlines()
     outside = [line for line in lines if line.strip() and not line.startswith(("\t", "#"))]
-    if strange := [line for line in outside if not re.match(r"-?include |export |[\w./ -]+\s*(:|\?=|=|:=)", line)]:
+    if strange := [
+        line
+        for line in outside
+        if not re.match(r"-?include |(un)?export |ifn?eq |endif|[\w./ -]+\s*(:|\?=|=|:=)", line)
+    ]:
         raise ValueError(f"no line of a Makefile: {strange}")
     return outside
 

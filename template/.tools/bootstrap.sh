@@ -44,9 +44,9 @@ require_python() {
 }
 
 # Says which other version is on PATH, so that nobody wonders why it was not taken.
-announce() {
+announce() { # DISTRIBUTION [COMMAND, where it is called otherwise]
     pinned=$(sed -n "s/^$1==\([^ ]*\).*/\1/p" "$here/requirements.txt")
-    path_version=$("$1" --version 2>/dev/null | sed -n 's/^[^0-9]*\([0-9][^ ,)]*\).*/\1/p' | head -n 1) || true
+    path_version=$("${2:-$1}" --version 2>/dev/null | sed -n 's/^[^0-9]*\([0-9][^ ,)]*\).*/\1/p' | head -n 1) || true
     case ${path_version:-none} in
         none) why="$1 is not on PATH" ;;
         "$pinned") why="PATH has the same one, without its hashes checked" ;;
@@ -58,7 +58,8 @@ announce() {
 install_tool() {
     version=$(cat "$here/../.python-version")
     python=$(require_python "$version")
-    announce "$(sed -n 's/^# tool: //p' "$here/requirements.txt")"
+    # shellcheck disable=SC2046 # one or two words
+    announce $(sed -n 's/^# tool: //p' "$here/requirements.txt")
     rm -rf "$here/venv"
     "$python" -m venv "$here/venv" >/dev/null || {
         echo "$python cannot make environments: install its venv package (Debian: 'apt-get install python$version-venv')." >&2

@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -28,9 +29,11 @@ import lock_reader
 
 ROOT = Path(__file__).absolute().parent.parent
 INSTALLED = Path(".venv", "parity-lock.json")
+ANSWERS, PROJECT = ".copier-answers.yml", "pyproject.toml"
 ORIGINS = Path(".tools", "origins.txt")
 ORIGINS_HEADER = "# Where the lock's packages come from, as `make lock` found it: a new line wants a second look.\n"
 MANIFEST, LOCK = ", ".join(lock_reader.MANIFESTS), ", ".join(lock_reader.LOCKS)
+ASKS, WAS = ("ask", "were") if ", " in MANIFEST else ("asks", "was")
 RESTORE = f"git checkout -- {' '.join(lock_reader.LOCKS)}"
 # What a file causes that is TOML and still not what its tool writes.
 MALFORMED = (
@@ -56,7 +59,11 @@ def reasons(root: Path, installed: Path, *, noting: bool = False) -> Iterator[Re
     `noting` allows every origin, as `make lock` does before it notes them.
     """
     allowed = None if noting else noted_origins(root)
-    for check in (missing(root, noting=noting), stale(root), faults(root, allowed), altered(root, installed)):
+    checks = (
+        *(another_tools(root), missing(root, noting=noting), stale(root)),
+        *(faults(root, allowed), altered(root, installed)),
+    )
+    for check in checks:
         found = False
         try:
             for reason in check:
@@ -92,8 +99,12 @@ def locked(root: Path, environment: Mapping[str, str] | None = None) -> list[Ent
 
 
 def project_name(root: Path) -> str:
-    """Return the canonical name of the project, "" where the manifest has none; raises ValueError."""
-    return canonicalize_name(str(lock_reader.read(root, lock_reader.MANIFESTS[0]).get("project", {}).get("name", "")))
+    """Return the canonical name of the project, "" where pyproject.toml has none; raises ValueError."""
+    try:
+        document = tomllib.loads((root / PROJECT).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{PROJECT} cannot be read ({cause(error)}): run `git checkout -- {PROJECT}`.") from None
+    return canonicalize_name(str(document.get("project", {}).get("name", "")))
 
 
 def unreadable(root: Path) -> Iterator[str]:
@@ -103,6 +114,22 @@ def unreadable(root: Path) -> Iterator[str]:
             lock_reader.read(root, name)
         except ValueError as error:
             yield str(error)
+
+
+def another_tools(root: Path) -> Iterator[Reason]:
+    """Yield a reason where the answers name another tool than the one whose files these are."""
+    try:
+        answers = (root / ANSWERS).read_text(encoding="utf-8")
+    except OSError:  # a repository that is no longer updated may have thrown them away
+        return
+    named = re.search(r"^package_manager: *[\"']?([\w-]+)", answers, re.MULTILINE)
+    if named and named[1] != lock_reader.NAME:
+        yield Reason(
+            "fault",
+            f"{ANSWERS} names {named[1]}, and the files here are {lock_reader.NAME}'s: bring them together by"
+            f" `copier update --defaults --data package_manager={named[1]}`, or restore the answer with"
+            f" `git checkout -- {ANSWERS}`.",
+        )
 
 
 def missing(root: Path, *, noting: bool = False) -> Iterator[Reason]:
@@ -125,19 +152,62 @@ def missing(root: Path, *, noting: bool = False) -> Iterator[Reason]:
 def stale(root: Path) -> Iterator[Reason]:
     """Yield a reason for each thing in the manifest that the lock was not made for, and the reverse."""
     try:
-        yield from [Reason("stale", sentence) for sentence in _moved_on(lock_reader.asked(root))]
+        yield from [Reason("stale", sentence) for sentence in _moved_on(root, lock_reader.asked(root))]
     except MALFORMED as error:
         sentence = f"{MANIFEST} cannot be compared with {LOCK} ({cause(error)}): correct it, then run `make lock`."
         yield Reason("stale", sentence)
 
 
-def _moved_on(asked: Mapping[str, tuple[Any, Any]]) -> Iterator[str]:
-    yield from differences(*asked["requirements"], asked["python"][1] or "")
+def _moved_on(root: Path, asked: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the sentences; a tool records the requirements themselves, or a digest of them, or neither."""
+    wanted, recorded = asked.get("requirements", ({}, {}))
+    sentences = [
+        *differences(wanted, recorded, asked.get("python", ("", ""))[1] or ""),
+        *unanswered(asked.get("wanted", {}), locked(root)),
+        *_of_another(asked),
+    ]
+    now, then = asked.get("digest", ("", ""))
+    # What exactly has changed is the better sentence.
+    if now != then and not sentences:
+        sentences = [f"{MANIFEST} {WAS} changed since {LOCK} was made: run `make lock`."]
+    yield from sentences
+
+
+def _of_another(asked: Mapping[str, Any]) -> Iterator[str]:
     for what, same in {"python": same_pythons, "version": same_version}.items():
-        wanted, recorded = asked[what]
+        wanted, recorded = asked.get(what, (None, None))
         if wanted and recorded and not same(wanted, recorded):
             told = what.replace("python", "Python")
             yield f"{MANIFEST} has {told} {wanted} and {LOCK} was made for {recorded}: run `make lock`."
+
+
+GROUPS = {"": "main"}  # what a manifest calls nothing, a lock calls main
+
+
+def unanswered(wanted: Groups, packages: Sequence[Entry]) -> Iterator[str]:
+    """Yield one sentence for each requirement that these locked packages do not answer, and the reverse."""
+    found = {package["name"]: package for package in packages}
+    named: set[str] = set()
+    for group, lines in wanted.items():
+        for one in map(Requirement, lines):
+            if one.marker and not one.marker.evaluate():
+                continue
+            named.add(_name(one))
+            if state := _unanswered(one, GROUPS.get(group, group), found.get(_name(one))):
+                where = f" in group {group}" if group else ""
+                yield f"{MANIFEST} {ASKS} for {one}{where} and {LOCK} {state}: run `make lock`."
+    for package in packages if wanted else ():
+        if package["direct"] and package["name"] not in named:
+            yield f"{MANIFEST} no longer {ASKS} for {package['name']}, as {LOCK} does: run `make lock`."
+
+
+def _unanswered(one: Requirement, group: str, package: Entry | None) -> str:
+    """Return how a locked package fails to answer a requirement, "" where it does."""
+    if package is None or group not in package["groups"]:
+        return "does not know it"
+    if not package["version"] or one.specifier.contains(package["version"], prereleases=True):
+        return ""
+    return f"has {package['name']} {package['version']}"
 
 
 def differences(wanted: Groups, recorded: Groups, python: str = "") -> Iterator[str]:
@@ -151,9 +221,9 @@ def differences(wanted: Groups, recorded: Groups, python: str = "") -> Iterator[
             before = next((other for other in known if _name(other) == _name(one)), None)
             known = [other for other in known if other is not before]
             state = "does not know it" if before is None else f"was made for {before}"
-            yield f"{MANIFEST} asks for {one}{where} and {LOCK} {state}: run `make lock`."
+            yield f"{MANIFEST} {ASKS} for {one}{where} and {LOCK} {state}: run `make lock`."
         for other in known:
-            yield f"{MANIFEST} no longer asks for {other}{where}, as {LOCK} does: run `make lock`."
+            yield f"{MANIFEST} no longer {ASKS} for {other}{where}, as {LOCK} does: run `make lock`."
 
 
 def _name(requirement: Requirement) -> str:
@@ -257,16 +327,16 @@ def _in_folder(entry: Entry) -> Iterator[str]:
 
 def _in_archive(entry: Entry, allowed: frozenset[str] | None) -> Iterator[str]:
     name, version = entry["name"], entry["version"]
-    files = {file_name(file["address"]): sha256(file["hash"]) for file in entry["files"]}
+    files = [(file_name(file["address"]), sha256(file["hash"])) for file in entry["files"]]
     # The id of a commit is a digest of its content, so what comes from git needs no hash.
     if entry["commit"] == "":
         yield f"{name} comes from git without the id of a commit: restore the lock"
     if entry["commit"] is None and not files:
         yield f"{name} {version} has no file with a hash: restore the lock"
     # One file is told of each entry: what was edited by hand is wrong for all of them.
-    for file in [file for file, digest in files.items() if not digest][:1]:
-        yield f"{name} {version} has no sha256 for {file}: restore the lock"
-    for file in [file for file in files if not claims(file, name, version)][:1]:
+    for file in [file for file, digest in files if not digest][:1]:
+        yield f"{name} {version} has no sha256 for {file or 'one of its files'}: restore the lock"
+    for file in [file for file, _ in files if not claims(file, name, version)][:1]:
         yield f"{name} {version} was edited by hand, for its file is {file}: restore the lock"
     for foreign in sorted(origins(entry) - allowed)[:1] if allowed is not None else ():
         yield f"{name} {version} comes from {foreign}, which {ORIGINS.as_posix()} does not hold: restore the lock"
@@ -330,8 +400,11 @@ def note_origins(root: Path) -> None:
 def altered(root: Path, installed: Path) -> Iterator[Reason]:
     """Yield a reason for each package that was installed with hashes that the lock no longer has.
 
-    A tool looks at hashes while it downloads, so an edited lock goes unnoticed where the package is installed.
+    A tool looks at hashes while it downloads, so an edited lock goes unnoticed where the package is installed. Not
+    where a version is built again and again: there other hashes are another build, and `make sync` looks at all.
     """
+    if getattr(lock_reader, "REBUILDS", False):
+        return
     try:
         before = {package["name"]: package for package in json.loads(installed.read_bytes())["packages"]}
     except (OSError, ValueError, LookupError, TypeError):

@@ -328,9 +328,8 @@ def test_distributions_are_found_as_they_are_imported(tmp_path: Path) -> None:
     (tmp_path / "file.zip").touch()
     (uv_project.install(tmp_path / "b", "odd", "5") / "direct_url.json").write_text("[")
     (tmp_path / "b" / "flat-4.2-py3.13.egg-info").write_text("Name: flat\nVersion: 4.2\n")
-    found = drift.installed(
-        [str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "none"), str(tmp_path / "file.zip")]
-    )
+    paths = [str(tmp_path / name) for name in ("a", "b", "none", "file.zip")]
+    found = drift.installed(drift.found(paths))
     assert {name: one.version for name, one in found.items()} == {
         "zope-interface": "1.0",
         "old-lib": "3.1",
@@ -343,12 +342,12 @@ def test_this_environment_is_read_as_importlib_reads_it() -> None:
     from importlib import metadata  # noqa: PLC0415 - what the kit does without
 
     expected = {lock.canonical(one.name): one.version for one in metadata.distributions()}
-    found = {name: one.version for name, one in drift.installed().items()}
+    found = {name: one.version for name, one in drift.installed(drift.found()).items()}
     assert found.keys() == expected.keys()
     assert [name for name in found if not drift.same_version(found[name], expected[name])] == []
 
 
 def test_every_file_of_this_environment_is_as_installed() -> None:
-    numpy = drift.installed()["numpy"]
-    assert list(drift.changed([numpy])) == []
+    numpy = drift.installed(drift.found())["numpy"]
+    assert list(drift.changed([numpy], {})) == []
     assert len(drift.records(numpy) or []) > 100

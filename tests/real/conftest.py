@@ -1,30 +1,31 @@
-"""A rendered repository that has been set up once, and copies of it that a test may break."""
+"""Each tool's repository, made once; a test that has broken it finds it whole again."""
 
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-import commands
 import rendering
+from index import Index
+from repositories import Origin, variables
 
 
 @pytest.fixture(scope="session")
-def origin(template: Path, tmp_path_factory: pytest.TempPathFactory, patch: str) -> Path:
-    """A repository after `make setup` and `make train`, committed. Not to be changed."""
-    folder = rendering.render(template, tmp_path_factory.mktemp("real") / "origin", python_patch=patch)
-    commands.succeed(folder, "git", "init", "--quiet")
-    commands.succeed(folder, "make", "setup")
-    rendering.commit(folder, "Start")
-    commands.succeed(folder, "make", "train")
-    return folder
+def made(
+    tool: ModuleType, template: Path, tmp_path_factory: pytest.TempPathFactory, patch: str, index: Index
+) -> Origin:
+    """The tool's repository, made once."""
+    folder = tmp_path_factory.mktemp("real") / "demo"
+    rendering.render(template, folder, package_manager=tool.NAME, python_patch=patch)
+    origin = Origin(folder, tool, index.url)
+    origin.make()
+    return origin
 
 
 @pytest.fixture
-def repository(origin: Path, tmp_path: Path) -> Path:
-    """A copy of the set-up repository: files, environment, tool and model, ready to be broken."""
-    folder = tmp_path / "demo"
-    # An environment knows its own path (scripts, the editable install): made anew from the warm cache.
-    shutil.copytree(origin, folder, symlinks=True, ignore=shutil.ignore_patterns(".venv"))
-    commands.succeed(folder, "make", "sync")
-    return folder
+def repository(made: Origin) -> Iterator[Path]:
+    """The set-up repository: files, environment, tool and model, ready to be broken."""
+    made.restore()
+    with variables(made.variables):
+        yield made.folder

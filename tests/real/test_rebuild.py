@@ -15,9 +15,10 @@ import pytest
 
 import commands
 import rendering
+import repositories
 import services
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("uv")]
+pytestmark = [pytest.mark.real, pytest.mark.parametrize("tool", [repositories.DEFAULT], indirect=True)]
 
 MODEL = "models/champion.joblib"
 KEY = "changethis"  # what .env.example has for development

@@ -1,275 +1,206 @@
-"""Level real: the whole way of a user, each command really run, with the package index."""
+"""Level real, for each tool: the whole way of a user, and each break that we know, really done."""
 
 import json
 import os
-import signal
+import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import commands
 import rendering
-import services
+from real import serving
+from real.careless import install, remove
+from repositories import Origin, variables
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("uv")]
+pytestmark = pytest.mark.real
 
-KEY = "changethis"  # what .env.example has for development
-
-
-@contextmanager
-def served(folder: Path, **more: str) -> Iterator[tuple[int, "subprocess.Popen[str]"]]:
-    """Run `make serve`'s command; give its port and process, and end it by SIGTERM."""
-    port = services.free_port()
-    process = subprocess.Popen(
-        [".venv/bin/python", "-m", "my_model.api"],
-        cwd=folder,
-        env=commands.environment(SERVER__PORT=str(port), **more),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        services.wait_until_ready(port, lambda: process.poll() is None)
-        yield port, process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        sys.stdout.write(process.communicate(timeout=30)[0])  # shown where the test fails
+PARITY = (".venv/bin/python", "-m", "my_model.parity")
 
 
-@pytest.fixture(scope="module")
-def example(origin: Path) -> dict[str, list[dict[str, float]]]:
-    content: dict[str, list[dict[str, float]]] = json.loads((origin / "tests/example.json").read_text())
-    return content
+def signature(folder: Path) -> str:
+    return commands.succeed(folder, *PARITY, "signature").strip()
 
 
-def test_setup_from_a_fresh_clone_installs_the_committed_lock(origin: Path, tmp_path: Path) -> None:
-    rendering.git(tmp_path, "clone", "--quiet", str(origin), "clone")
+def restore_lock(repository: Path) -> None:
+    commands.succeed(repository, "git", "checkout", "--", ".")
+
+
+def test_setup_from_a_fresh_clone_installs_the_committed_lock(made: Origin, tmp_path: Path) -> None:
+    rendering.git(tmp_path, "clone", "--quiet", str(made.folder), "clone")
     clone = tmp_path / "clone"
-    printed = commands.succeed(clone, "make", "setup")
-    assert "which this repository pins, into .tools/venv" in printed
-    assert (clone / ".env").read_bytes() == (clone / ".env.example").read_bytes()
-    assert rendering.git(clone, "status", "--porcelain") == ""
+    with variables(made.variables):
+        assert "which this repository pins, into .tools/venv" in commands.succeed(clone, "make", "tools")
+        made.tool.prepare(clone, made.index)
+        commands.succeed(clone, "make", "setup")
+        assert (clone / ".env").read_bytes() == (clone / ".env.example").read_bytes()
+        assert rendering.git(clone, "status", "--porcelain") == ""
+        # One lock, two fresh environments, one signature.
+        assert signature(clone) == signature(made.folder)
 
 
-def test_setup_keeps_env_and_lock(repository: Path) -> None:
-    lock = (repository / "uv.lock").read_bytes()
-    (repository / ".env").write_text("API_KEY=mine\nDATABASE_URL=sqlite:///mine.db\n", encoding="utf-8")
-    commands.succeed(repository, "make", "setup")
-    assert (repository / ".env").read_text(encoding="utf-8").startswith("API_KEY=mine\n")
-    assert (repository / "uv.lock").read_bytes() == lock
+def test_another_tool_on_path_is_named_and_left_alone(repository: Path, tmp_path: Path) -> None:
+    head = (repository / ".tools/requirements.txt").read_text(encoding="utf-8").splitlines()[0]
+    name = head.split()[-1]
+    other = tmp_path / name
+    other.write_text(f"#!/bin/sh\necho '{name} 0.1.2 (a stand-in)'\n", encoding="utf-8")
+    other.chmod(0o755)
+    (repository / ".tools/venv/installed").unlink()
+    printed = commands.succeed(repository, "make", "tools", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert "0.1.2, which is left alone" in printed
+    (repository / ".tools/venv/installed").unlink()  # the next test gets what this machine lacks again
 
 
-def test_check_is_green(repository: Path) -> None:
-    printed = commands.succeed(repository, "make", "check")
-    assert "equal, bit for bit" in printed
-
-
-def test_verify_is_green_deep_and_strict(repository: Path) -> None:
+def test_check_is_green_and_verify_deep_and_strict(repository: Path) -> None:
+    assert "equal, bit for bit" in commands.succeed(repository, "make", "check")
     commands.succeed(repository, "make", "verify", "ARGS=--deep --strict")
-    report = json.loads(commands.succeed(repository, ".venv/bin/python", "-m", "my_model.parity", "verify", "--json"))
+    report = json.loads(commands.succeed(repository, *PARITY, "verify", "--json"))
     assert report["ok"] is True
 
 
-def test_another_uv_on_path_is_named_and_left_alone(repository: Path, tmp_path: Path) -> None:
-    (tmp_path / "bin").mkdir()
-    other = tmp_path / "bin" / "uv"
-    other.write_text("#!/bin/sh\necho 'uv 0.1.2 (a stand-in)'\n", encoding="utf-8")
-    other.chmod(0o755)
-    (repository / ".tools/venv/installed").unlink()
-    printed = commands.succeed(repository, "make", "tools", PATH=f"{other.parent}:{os.environ['PATH']}")
-    assert "PATH has uv 0.1.2, which is left alone" in printed
-
-
-def test_without_the_interpreter_three_ways_are_named(repository: Path) -> None:
-    (repository / ".python-version").write_text("3.99\n", encoding="utf-8")
-    printed = commands.refuse(repository, "sh", ".tools/bootstrap.sh")
-    assert all(way in printed for way in ("pyenv install 3.99", "uv python install 3.99", "python3.99-venv"))
-    assert len(printed.strip().splitlines()) == 1
-
-
-def test_a_prediction_is_served_and_recorded(repository: Path, example: dict[str, list[dict[str, float]]]) -> None:
-    with served(repository) as (port, process):
-        assert services.ask(port, "GET", "/healthz").status == 200
-        answer = services.ask(port, "POST", "/predict", example, key=KEY)
-        assert answer.status == 200
+def test_a_prediction_is_served_and_recorded(repository: Path) -> None:
+    example = serving.example(repository)
+    with serving.served(repository) as (port, process):
+        assert serving.ask(port, "GET", "/healthz").status == 200
+        answer = serving.ask(port, "POST", "/predict", example, key=serving.KEY)
+        assert answer.status == 200, answer
         assert answer.body["predictions"][0] > 0.9
-        assert services.ask(port, "POST", "/predict", example).status == 401
-        assert services.ask(port, "POST", "/predict", example, key="wrong").status == 401
-        row = dict(example["rows"][0]) | {"mean_radius": "wide"}
-        wrong = services.ask(port, "POST", "/predict", {"rows": [row]}, key=KEY)
-        assert wrong.status == 422
-        assert "mean_radius" in json.dumps(wrong.body)
-        signature = services.ask(port, "GET", "/environment", key=KEY).body["signature"]
+        environment = serving.ask(port, "GET", "/environment", key=serving.KEY).body["signature"]
     assert process.returncode == 0
-    assert signature == commands.succeed(repository, ".venv/bin/python", "-m", "my_model.parity", "signature").strip()
+    assert environment == signature(repository)
     with closing(sqlite3.connect(repository / "predictions.db")) as database:
         recorded = database.execute("SELECT model FROM predictions").fetchall()
-    contract = json.loads((repository / "models/champion.joblib.contract.json").read_text(encoding="utf-8"))
-    assert recorded == [(contract["subject"][0]["digest"]["sha256"],)]
+    assert recorded == [(serving.contract(repository)["subject"][0]["digest"]["sha256"],)]
 
 
-def serve_refused(folder: Path, **more: str) -> commands.Outcome:
-    outcome = commands.run(folder, ".venv/bin/python", "-m", "my_model.api", **more)
-    assert "Traceback" not in outcome.output, outcome.output
-    return outcome
+@contextmanager
+def without_environment(repository: Path, elsewhere: Path) -> Iterator[None]:
+    """Put the environment aside, and back."""
+    (repository / ".venv").rename(elsewhere / "aside")
+    try:
+        yield
+        assert not (repository / ".venv").exists()
+    finally:
+        shutil.rmtree(repository / ".venv", ignore_errors=True)
+        (elsewhere / "aside").rename(repository / ".venv")
 
 
-def test_a_missing_variable_stops_the_start_with_all_names(repository: Path) -> None:
-    (repository / ".env").write_text("", encoding="utf-8")
-    outcome = serve_refused(repository)
-    assert outcome.status == 78
-    assert "API_KEY" in outcome.output
-    assert "DATABASE_URL" in outcome.output
+def test_without_an_environment_each_verb_says_so(repository: Path, tmp_path: Path) -> None:
+    with without_environment(repository, tmp_path):
+        say_so(repository)
 
 
-def test_a_truncated_model_is_refused_before_it_is_loaded(repository: Path) -> None:
-    model = repository / "models/champion.joblib"
-    model.write_bytes(model.read_bytes()[:-100])
-    outcome = serve_refused(repository)
-    assert outcome.status != 0
-    assert "truncated" in outcome.output
-    assert "truncated" in commands.refuse(repository, "make", "verify")
-    commands.succeed(repository, "make", "train", "verify")
-
-
-def test_a_downgraded_package_is_named_with_both_versions_and_mended(repository: Path) -> None:
-    uv = repository / ".tools/venv/bin/uv"
-    commands.succeed(repository, uv, "pip", "install", "--quiet", "--python", ".venv", "idna==3.6")
-    printed = commands.refuse(repository, "make", "verify")
-    locked = next(line for line in printed.splitlines() if "idna" in line)
-    assert "3.6" in locked
-    assert "make sync" in printed
-    commands.succeed(repository, "make", "sync", "verify")
-
-
-def test_a_model_is_refused_in_a_drifted_environment(repository: Path) -> None:
-    uv = repository / ".tools/venv/bin/uv"
-    commands.succeed(repository, uv, "pip", "install", "--quiet", "--python", ".venv", "threadpoolctl==3.5.0")
-    outcome = serve_refused(repository)
-    assert outcome.status != 0
-    assert "threadpoolctl is 3.5.0 here" in outcome.output
-
-
-def test_nothing_is_trained_in_a_drifted_environment(repository: Path) -> None:
-    uv = repository / ".tools/venv/bin/uv"
-    before = (repository / "models/champion.joblib.contract.json").read_bytes()
-    commands.succeed(repository, uv, "pip", "install", "--quiet", "--python", ".venv", "idna==3.6")
-    printed = commands.refuse(repository, "make", "train")
-    assert "Environment drift detected! idna 3.6 is installed and" in printed
-    assert (repository / "models/champion.joblib.contract.json").read_bytes() == before
-
-
-def test_without_an_environment_each_verb_says_so(repository: Path) -> None:
-    commands.succeed(repository, "make", "clean")
+def say_so(repository: Path) -> None:
     for verb in ("verify", "lint", "test", "train", "reproduce", "serve"):
         assert "There is no environment yet: run 'make setup'." in commands.refuse(repository, "make", verb)
 
 
+def test_another_version_is_named_and_changes_the_signature_until_sync(repository: Path) -> None:
+    before = signature(repository)
+    install(repository, "threadpoolctl==3.5.0")
+    printed = commands.refuse(repository, "make", "verify")
+    assert any("threadpoolctl" in line and "3.5.0" in line for line in printed.splitlines()), printed
+    assert signature(repository) != before
+    commands.succeed(repository, "make", "sync", "verify")
+    assert signature(repository) == before
+
+
 def test_an_extra_and_a_missing_package_are_named_and_mended(repository: Path) -> None:
-    uv = repository / ".tools/venv/bin/uv"
-    commands.succeed(repository, uv, "pip", "install", "--quiet", "--python", ".venv", "six")
-    commands.succeed(repository, uv, "pip", "uninstall", "--quiet", "--python", ".venv", "tqdm")
-    report = json.loads(commands.refuse(repository, ".venv/bin/python", "-m", "my_model.parity", "verify", "--json"))
+    install(repository, "six")
+    remove(repository, "tqdm")
+    report = json.loads(commands.refuse(repository, *PARITY, "verify", "--json"))
     findings = {(finding["kind"], finding["name"]) for link in report["links"] for finding in link["findings"]}
     assert findings == {("extra", "six"), ("missing", "tqdm")}
     commands.succeed(repository, "make", "sync", "verify")
 
 
-def test_one_changed_byte_is_seen_deep_and_mended(repository: Path) -> None:
-    changed = next((repository / ".venv").rglob("site-packages/joblib/memory.py"))
-    content = bytearray(changed.read_bytes())
-    content[100] ^= 1
-    with changed.open("r+b") as file:  # in place, as an editor or a failing disk does it
-        file.write(content)
-    commands.succeed(repository, "make", "verify")
-    printed = commands.refuse(repository, "make", "verify", "ARGS=--deep")
-    assert "joblib/memory.py" in printed
-    assert "make clean sync" in printed
-    commands.succeed(repository, "make", "clean", "sync")
-    commands.succeed(repository, "make", "verify", "ARGS=--deep")
-
-
-def flip_a_hash(lock: Path) -> None:
-    """Change one digit of the hash of the only wheel of tqdm."""
-    before, entry, after = lock.read_text(encoding="utf-8").partition('[[package]]\nname = "tqdm"\n')
-    start = after.index("sha256:", after.index("wheels = [")) + len("sha256:")
-    digit = "0" if after[start] != "0" else "1"
-    lock.write_text(before + entry + after[:start] + digit + after[start + 1 :], encoding="utf-8")
-
-
-@pytest.mark.parametrize("prepare", ["", "clean"], ids=["installed", "fresh"])
-def test_one_flipped_digit_of_a_hash_is_refused(repository: Path, prepare: str) -> None:
-    if prepare:
-        commands.succeed(repository, "make", prepare)
-    flip_a_hash(repository / "uv.lock")
+@pytest.mark.parametrize("installed", [True, False], ids=["installed", "fresh"])
+def test_one_flipped_digit_of_a_hash_is_refused(repository: Path, tool: ModuleType, *, installed: bool) -> None:
+    if not installed:
+        shutil.rmtree(repository / ".venv")
+    tool.flip_hash(repository, "tqdm")
     printed = commands.refuse(repository, "make", "sync")
     assert "tqdm" in printed
-    assert "git checkout -- uv.lock" in printed
-    commands.succeed(repository, "git", "checkout", "--", "uv.lock")
+    assert "git checkout -- " in printed
+    restore_lock(repository)
     commands.succeed(repository, "make", "sync", "verify")
 
 
-def test_an_edited_manifest_stops_sync_before_anything_changes(repository: Path) -> None:
-    manifest = repository / "pyproject.toml"
-    text = manifest.read_text(encoding="utf-8")
-    manifest.write_text(text.replace('"tqdm>=4.67,<5"', '"tqdm>=4.67,<5", "six>=1.16"'), encoding="utf-8")
+def test_an_edited_manifest_stops_sync_before_anything_changes(repository: Path, tool: ModuleType) -> None:
+    before = signature(repository)
+    tool.demand(repository, "six>=1.16")
     for verb in ("check-lock", "sync", "verify"):
         printed = commands.refuse(repository, "make", verb)
         assert "six" in printed
         assert "make lock" in printed
+    assert signature(repository) == before
     # The model was trained without it, so it is trained again.
     commands.succeed(repository, "make", "lock", "sync", "train", "verify")
     assert "six" in commands.succeed(repository, ".venv/bin/python", "-c", "import six; print(six.__name__)")
+    tool.withdraw(repository, "six")
+    assert "make lock" in commands.refuse(repository, "make", "check-lock")
 
 
-def test_a_missing_lock_is_named(repository: Path) -> None:
-    (repository / "uv.lock").unlink()
-    assert "uv.lock is missing: run `make lock`" in commands.refuse(repository, "make", "sync")
+def test_a_missing_lock_is_named_and_nothing_is_installed(repository: Path, tool: ModuleType, tmp_path: Path) -> None:
+    (repository / tool.LOCKED).unlink()
+    with without_environment(repository, tmp_path):
+        assert f"{tool.LOCKED} is missing: run `make lock`" in commands.refuse(repository, "make", "sync")
 
 
-def test_an_entry_without_a_hash_is_refused(repository: Path) -> None:
-    lock = repository / "uv.lock"
-    before, entry, after = lock.read_text(encoding="utf-8").partition('[[package]]\nname = "tqdm"\n')
-    start = after.index(', hash = "sha256:', after.index("wheels = ["))
-    stop = after.index('"', start + len(', hash = "')) + 1
-    lock.write_text(before + entry + after[:start] + after[stop:], encoding="utf-8")
+def test_an_entry_without_a_hash_is_refused(repository: Path, tool: ModuleType) -> None:
+    tool.drop_hashes(repository, "tqdm")
     assert "tqdm" in commands.refuse(repository, "make", "check-lock")
 
 
-def test_a_foreign_address_is_refused(repository: Path) -> None:
-    origins = (repository / ".tools/origins.txt").read_text(encoding="utf-8").split()
-    files = next(origin for origin in origins if origin.startswith("https://files"))
-    lock = repository / "uv.lock"
-    before, entry, after = lock.read_text(encoding="utf-8").partition('[[package]]\nname = "tqdm"\n')
-    lock.write_text(before + entry + after.replace(files, "https://files.example.com", 1), encoding="utf-8")
-    assert "https://files.example.com" in commands.refuse(repository, "make", "check-lock")
+def test_a_foreign_address_is_refused(repository: Path, tool: ModuleType) -> None:
+    foreign = tool.foreign(repository, "tqdm")
+    if foreign is None:  # this tool's lock holds no address at all
+        assert "://" not in (repository / tool.LOCKED).read_text(encoding="utf-8")
+    else:
+        assert foreign in commands.refuse(repository, "make", "check-lock")
 
 
-def test_add_why_upgrade(repository: Path) -> None:
-    before = (repository / "uv.lock").read_text(encoding="utf-8")
+def test_a_version_edited_by_hand_is_refused(repository: Path, tool: ModuleType) -> None:
+    tool.edit_version(repository, "tqdm", "4.67.1")
+    assert "tqdm" in commands.refuse(repository, "make", "sync")
+    restore_lock(repository)
+    commands.succeed(repository, "make", "sync", "verify")
+
+
+@pytest.mark.parametrize("name", ["tqdm", "threadpoolctl"], ids=["direct", "transitive"])
+def test_an_entry_removed_by_hand_is_refused(repository: Path, tool: ModuleType, name: str) -> None:
+    tool.drop_entry(repository, name)
+    assert name in commands.refuse(repository, "make", "sync")
+    restore_lock(repository)
+    commands.succeed(repository, "make", "sync", "verify")
+
+
+def test_add_why_upgrade(repository: Path, tool: ModuleType) -> None:
+    before = tool.versions(repository)
     commands.succeed(repository, "make", "add", "PKG=six>=1.16")
-    added = (repository / "uv.lock").read_text(encoding="utf-8")
-    assert before.count("[[package]]") + 1 == added.count("[[package]]")
+    added = tool.versions(repository)
+    assert {name: version for name, version in added.items() if name != "six"} == before
     assert "fastapi" in commands.succeed(repository, "make", "why", "PKG=starlette")
     commands.succeed(repository, "make", "upgrade", "PKG=six")
     commands.succeed(repository, "make", "train", "verify")
     assert "Say which package" in commands.refuse(repository, "make", "upgrade")
     for verb in ("why", "upgrade"):
-        assert "nonsuch is not in uv.lock" in commands.refuse(repository, "make", verb, "PKG=nonsuch")
+        assert "nonsuch is not in " in commands.refuse(repository, "make", verb, "PKG=nonsuch")
 
 
-def test_two_environments_of_one_lock_have_one_signature(repository: Path, origin: Path) -> None:
-    def signature(folder: Path) -> str:
-        return commands.succeed(folder, ".venv/bin/python", "-m", "my_model.parity", "signature")
+def test_what_cannot_be_added_changes_nothing(repository: Path) -> None:
+    commands.refuse(repository, "make", "add", "PKG=there-is-no-such-package-parity")
+    assert rendering.git(repository, "status", "--porcelain") == ""
+    commands.succeed(repository, "make", "check-lock")
 
-    assert signature(repository) == signature(origin)
-    uv = repository / ".tools/venv/bin/uv"
-    commands.succeed(repository, uv, "pip", "install", "--quiet", "--python", ".venv", "threadpoolctl==3.5.0")
-    assert signature(repository) != signature(origin)
-    commands.succeed(repository, "make", "sync")
-    assert signature(repository) == signature(origin)
+
+def test_answers_of_another_tool_are_named(repository: Path, tool: ModuleType) -> None:
+    answers = repository / ".copier-answers.yml"
+    text = answers.read_text(encoding="utf-8")
+    answers.write_text(text.replace(f"package_manager: {tool.NAME}\n", "package_manager: bower\n"), encoding="utf-8")
+    printed = commands.refuse(repository, "make", "check")
+    assert f".copier-answers.yml names bower, and the files here are {tool.NAME}'s" in printed

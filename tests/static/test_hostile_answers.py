@@ -22,6 +22,7 @@ import rendering
 pytestmark = pytest.mark.static
 
 BIN = Path(sys.executable).parent
+ANGLES = str.maketrans("", "", "<>")
 LIMITS = {"project_name": 80, "description": 2000, "author": 200}
 
 # What breaks one format or the other; each is also the whole answer of one render.
@@ -150,6 +151,7 @@ def shown(files: dict[str, str], answers: dict[str, Any]) -> None:
 def test_any_text_is_shown_unchanged_or_refused(
     questionnaire: interrogation.Interrogation, texts: dict[str, str], licence: str
 ) -> None:
+    texts = {**texts, "author": texts["author"].translate(ANGLES)}
     good = {name: text for name, text in texts.items() if acceptable(text, LIMITS[name])}
     for name, text in texts.items() - good.items():
         with pytest.raises(ValueError, match=rf"'{name}': Use one line of 1 to {LIMITS[name]} characters, [^.]*\.\Z"):
@@ -157,6 +159,18 @@ def test_any_text_is_shown_unchanged_or_refused(
     answers = questionnaire.ask(**good, license=licence)
     assert {name: answers[name] for name in good} == good
     shown(questionnaire.files(**good, license=licence), answers)
+
+
+@pytest.mark.parametrize("author", ["Ada <ada@example.com>", "Ada, Grace & co. <team@example.com>"])
+def test_an_author_may_have_an_address(questionnaire: interrogation.Interrogation, author: str) -> None:
+    shown(questionnaire.files(author=author), questionnaire.ask(author=author))
+
+
+@pytest.mark.parametrize("author", ["<script>", "Ada <>", "<ada@example.com>", "Ada <a@b> and <c@d>", "a > b", "<3"])
+def test_angle_brackets_elsewhere_are_refused(questionnaire: interrogation.Interrogation, author: str) -> None:
+    """Poetry installs no project whose author it cannot take apart."""
+    with pytest.raises(ValueError, match=r"'author': Use < and > only around an address"):
+        questionnaire.ask(author=author)
 
 
 @pytest.mark.parametrize("name", LIMITS)
@@ -313,7 +327,7 @@ def test_a_whole_render_of_a_hostile_text(
     long = (text * 2000)[:2000] if len(text) == LIMITS["project_name"] else text
     given = {
         "project_name": text,
-        "author": text,
+        "author": text.translate(ANGLES),
         "description": long,
         "license": "MIT",
         "package_name": "demo_pkg",

@@ -35,7 +35,7 @@ TAKEN = frozenset(" ".join(RESERVED.values()).split())
 
 
 def folders(path: str) -> set[str]:
-    return {folder.name for folder in (rendering.ROOT / path).iterdir() if folder.is_dir()}
+    return {path.parent.name for path in (rendering.ROOT / path).glob("*/*.yml") if path.stem in {"tool", "framework"}}
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -58,7 +58,9 @@ def test_a_choice_says_in_one_line_when_to_choose_it(name: str, label: str) -> N
     value, line = label.split(" - ", 1)
     assert len(line) > 15
     assert len(label) < 77, f"{name}: a terminal of 80 columns cuts this"
-    assert value in {CHOICES[name][label], "GitHub Actions"}
+    answer = CHOICES[name][label]
+    spelt = load(f"tools/{answer}/tool.yml")["label"] if name == "package_manager" else "GitHub Actions"
+    assert value in {answer, spelt}
 
 
 def test_a_choice_is_a_folder_and_a_folder_is_a_choice() -> None:

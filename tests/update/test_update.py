@@ -1,7 +1,7 @@
 """Level update: an old version and a user's work, then `copier update`."""
 
-import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import copier
 import pytest
@@ -9,8 +9,12 @@ import yaml
 
 import commands
 import rendering
+import repositories
+from index import Index
+from repositories import variables
 
 pytestmark = pytest.mark.update
+DEFAULT_ONLY = pytest.mark.parametrize("tool", [repositories.DEFAULT], indirect=True)
 
 # What a user does between two versions, file by file.
 EDITS = {
@@ -67,21 +71,21 @@ def versions(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def repository(versions: Path, tmp_path: Path) -> Path:
+def repository(versions: Path, tmp_path: Path, tool: ModuleType) -> Path:
     """A repository rendered from v1.0.0, committed."""
-    folder = rendering.render(versions, tmp_path / "demo")
+    folder = rendering.render(versions, tmp_path / "demo", package_manager=tool.NAME)
     rendering.commit(folder, "Start")
     return folder
 
 
 def test_project_owned_files_are_untouched_and_the_rest_is_a_fresh_render(
-    versions: Path, repository: Path, tmp_path: Path
+    versions: Path, repository: Path, tmp_path: Path, tool: ModuleType
 ) -> None:
     work(repository)
     before = {path: (repository / path).read_bytes() for path in rendering.files(repository)}
     release(versions)
     update(repository)
-    fresh = rendering.render(versions, tmp_path / "fresh")
+    fresh = rendering.render(versions, tmp_path / "fresh", package_manager=tool.NAME)
 
     assert rendering.git(repository, "status", "--porcelain", "--untracked-files=all").count("UU ") == 0
     owned = set(EDITS) | set(ADDED) | {".env"}
@@ -96,6 +100,7 @@ def test_project_owned_files_are_untouched_and_the_rest_is_a_fresh_render(
     assert yaml.safe_load((repository / ".copier-answers.yml").read_text())["_commit"] == "v2.0.0"
 
 
+@DEFAULT_ONLY
 def test_an_update_across_no_change_changes_nothing(versions: Path, repository: Path) -> None:
     rendering.commit(versions, "Nothing", tag="v1.0.1")
     update(repository)
@@ -103,6 +108,7 @@ def test_an_update_across_no_change_changes_nothing(versions: Path, repository: 
     assert changed == {".copier-answers.yml", "src/my_model/parity/pins.toml"}
 
 
+@DEFAULT_ONLY
 def test_an_edit_to_a_template_owned_file_is_merged_or_shown(versions: Path, repository: Path) -> None:
     makefile = repository / "Makefile"
     makefile.write_text("# ours, at the top\n" + makefile.read_text(encoding="utf-8"), encoding="utf-8")
@@ -117,12 +123,12 @@ def test_an_edit_to_a_template_owned_file_is_merged_or_shown(versions: Path, rep
     assert commands.run(repository, "git", "diff", "--check").status != 0
 
 
-def test_the_lock_is_still_valid(versions: Path, repository: Path) -> None:
-    commands.succeed(repository, "make", "lock")
-    rendering.commit(repository, "Lock")
-    lock = (repository / "uv.lock").read_bytes()
-    release(versions)
-    update(repository)
-    assert (repository / "uv.lock").read_bytes() == lock
-    commands.succeed(repository, "make", "check-lock")
-    assert tomllib.loads(lock.decode())["package"]
+def test_the_lock_is_still_valid(versions: Path, repository: Path, tool: ModuleType, index: Index) -> None:
+    with variables({**tool.ENVIRONMENT, **tool.prepare(repository, index.url)}):
+        commands.succeed(repository, "make", "lock")
+        rendering.commit(repository, "Lock")
+        lock = (repository / tool.LOCKED).read_bytes()
+        release(versions)
+        update(repository)
+        assert (repository / tool.LOCKED).read_bytes() == lock
+        commands.succeed(repository, "make", "check-lock")

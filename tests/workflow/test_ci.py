@@ -4,15 +4,22 @@ The image job's lines run in the level image, where there is an engine.
 """
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
 
 import commands
 import rendering
+import repositories
+from index import Index
+from repositories import Origin, variables
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("uv")]
+pytestmark = pytest.mark.workflow
+# Red for what every tool's verbs refuse alike; that they do is proved by the level real, for each tool.
+DEFAULT_ONLY = pytest.mark.parametrize("tool", [repositories.DEFAULT], indirect=True)
 
 JOB = "check"
 
@@ -36,18 +43,26 @@ def run_job(repository: Path) -> tuple[str | None, str]:
 
 
 @pytest.fixture(scope="module")
-def origin(template: Path, tmp_path_factory: pytest.TempPathFactory, patch: str) -> Path:
+def origin(
+    template: Path, tmp_path_factory: pytest.TempPathFactory, patch: str, tool: ModuleType, index: Index
+) -> Origin:
     """A repository as a user pushes it: rendered, locked, committed."""
-    folder = rendering.render(template, tmp_path_factory.mktemp("workflow") / "origin", python_patch=patch)
-    commands.succeed(folder, "make", "lock")
+    folder = tmp_path_factory.mktemp("workflow") / "origin"
+    rendering.render(template, folder, package_manager=tool.NAME, python_patch=patch)
+    made = Origin(folder, tool, index.url)
+    made.prepare()
+    with variables(made.variables):
+        commands.succeed(folder, "make", "lock")
     rendering.commit(folder, "Start")
-    return folder
+    return made
 
 
 @pytest.fixture
-def clone(origin: Path, tmp_path: Path) -> Path:
-    rendering.git(tmp_path, "clone", "--quiet", str(origin), "clone")
-    return tmp_path / "clone"
+def clone(origin: Origin, tmp_path: Path) -> Iterator[Path]:
+    rendering.git(tmp_path, "clone", "--quiet", str(origin.folder), "clone")
+    with variables(origin.variables):
+        origin.tool.prepare(tmp_path / "clone", origin.index)
+        yield tmp_path / "clone"
 
 
 def test_the_job_is_green(clone: Path) -> None:
@@ -55,6 +70,7 @@ def test_the_job_is_green(clone: Path) -> None:
     assert failed is None, printed
 
 
+@DEFAULT_ONLY
 def test_without_a_lock_the_first_step_is_red(clone: Path) -> None:
     (clone / "uv.lock").unlink()
     failed, printed = run_job(clone)
@@ -62,6 +78,7 @@ def test_without_a_lock_the_first_step_is_red(clone: Path) -> None:
     assert "uv.lock is missing: run `make lock`, then commit it." in printed
 
 
+@DEFAULT_ONLY
 def test_a_stale_lock_is_red_before_anything_is_installed(clone: Path) -> None:
     manifest = clone / "pyproject.toml"
     manifest.write_text(manifest.read_text().replace('"tqdm>=4.67,<5"', '"tqdm>=4.67,<5", "six"'), encoding="utf-8")
@@ -72,6 +89,7 @@ def test_a_stale_lock_is_red_before_anything_is_installed(clone: Path) -> None:
     assert not (clone / ".venv").exists()
 
 
+@DEFAULT_ONLY
 def test_a_tampered_hash_is_red(clone: Path) -> None:
     lock = clone / "uv.lock"
     text = lock.read_text(encoding="utf-8")
@@ -90,6 +108,7 @@ def test_a_tampered_hash_is_red(clone: Path) -> None:
     assert "tqdm" in printed
 
 
+@DEFAULT_ONLY
 def test_a_failing_test_is_red(clone: Path) -> None:
     test = "from my_model import training\n\n\ndef test_ours() -> None:\n    assert training.GOLDEN_ROWS == 0\n"
     (clone / "tests" / "test_ours.py").write_text(test, encoding="utf-8")

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from .lock import Lock, LockedPackage, canonical
 
 STEM = re.compile(r"(?P<name>.+?)-(?P<version>\d[^-]*)(-py\d.*)?")
+Files = list[tuple[str, str]]  # path, hash
+Brought = Mapping[str, Files | None]  # by distribution
 BATCH = 256  # files that a thread takes at once
 # `python -m venv` brings pip, uv's environments have none: it is told, and an error only with --strict, as in
 # the image, where no installer should be.
@@ -81,12 +83,9 @@ def _listed(folder: str) -> list[str]:
         return []
 
 
-def installed(paths: Iterable[str] | None = None) -> dict[str, Distribution]:
-    """Return, for each canonical name, the distribution that is imported."""
-    first: dict[str, Distribution] = {}
-    for distribution in found(paths):
-        first.setdefault(distribution.name, distribution)
-    return first
+def installed(distributions: Iterable[Distribution]) -> dict[str, Distribution]:
+    """Return, for each canonical name, the first distribution: the one that is imported."""
+    return {distribution.name: distribution for distribution in reversed([*distributions])}
 
 
 def _read(metadata: str) -> Iterator[Distribution]:
@@ -143,7 +142,7 @@ def interpreter(pinned: Mapping[str, str], *, strict: bool) -> Iterator[Finding]
 
 def packages(lock: Lock, first: Mapping[str, Distribution], *, strict: bool) -> Iterator[Finding]:
     """Yield a finding for each package that is missing, extra, of another version, or from a folder."""
-    locked = {package.name: package for package in lock.packages}
+    locked = lock.named
     for name in sorted({*locked, *first} - {lock.project}):
         yield from _package(name, locked.get(name), first.get(name), strict=strict)
 
@@ -175,7 +174,7 @@ def _between(kind: str, locked: LockedPackage | None, here: Distribution, messag
 
 def shadowed(lock: Lock, every: Iterable[Distribution]) -> Iterator[Finding]:
     """Yield a finding for each distribution that another one of the same name hides or overlays."""
-    locked = {package.name: package for package in lock.packages}
+    locked = lock.named
     first: dict[str, Distribution] = {}
     for other in every:
         one = first.setdefault(other.name, other)
@@ -189,15 +188,12 @@ def shadowed(lock: Lock, every: Iterable[Distribution]) -> Iterator[Finding]:
         yield _between("shadowed", locked.get(other.name), other, message, repair)
 
 
-def altered_files(lock: Lock, first: Mapping[str, Distribution]) -> Iterator[Finding]:
-    """Yield a finding for each file that is not what its wheel brought."""
-    locked = {package.name: package for package in lock.packages}
-    for one, file, state in changed(first.values()):
-        package = locked.get(one.name)
-        yield _between("changed", package, one, f"{file} of {one.name} {one.version} is {state}.", ANEW)
+def changes(lock: Lock, told: Iterable[tuple[Distribution, str]]) -> Iterator[Finding]:
+    """Yield a finding for each distribution that is not what was installed, with its sentence."""
+    return (_between("changed", lock.named.get(one.name), one, sentence, ANEW) for one, sentence in told)
 
 
-def records(distribution: Distribution) -> list[tuple[str, str]] | None:
+def records(distribution: Distribution) -> Files | None:
     """Return (path, hash) of each file that the wheel brought, None where nothing was written down.
 
     A path is relative to the distribution's folder; the hash is "" for what is made on this machine (.pyc).
@@ -211,9 +207,10 @@ def records(distribution: Distribution) -> list[tuple[str, str]] | None:
         return None
 
 
-def changed(distributions: Iterable[Distribution]) -> Iterator[tuple[Distribution, str, str]]:
-    """Yield (distribution, file, what is wrong) for each file that is not what its wheel brought.
+def changed(distributions: Iterable[Distribution], brought: Brought) -> Iterator[tuple[Distribution, str]]:
+    """Yield (distribution, sentence) for each file that is not what its package brought.
 
+    `brought` says which files these are, and RECORD where it does not.
     It finds accidents and edits by hand, not an attacker, who would write RECORD anew. A .pyc stands in RECORD
     without a hash: one that was replaced is not seen here, `make clean sync` makes it anew.
     """
@@ -221,19 +218,23 @@ def changed(distributions: Iterable[Distribution]) -> Iterator[tuple[Distributio
 
     files: list[tuple[Distribution, str, str]] = []
     for distribution in distributions:
-        listed = records(distribution)
+        listed = records(distribution) if (told := brought.get(distribution.name)) is None else told
         if listed is None:
-            yield distribution, "RECORD", "missing"
+            yield distribution, _changed(distribution, "RECORD", "missing")
         files += [(distribution, path, wanted) for path, wanted in listed or () if wanted]
     # hashlib lets other threads run while it works, so two cores hash twice as fast.
     parts = [files[at : at + BATCH] for at in range(0, len(files), BATCH)]
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for part in threads.map(_altered, parts):
-            yield from part
+            yield from ((one, _changed(one, file, state)) for one, file, state in part)
+
+
+def _changed(one: Distribution, file: str, state: str) -> str:
+    return f"{file} of {one.name} {one.version} is {state}."
 
 
 def _altered(files: Iterable[tuple[Distribution, str, str]]) -> list[tuple[Distribution, str, str]]:
-    states = ((d, path, _state(f"{d.folder}/{path}", wanted)) for d, path, wanted in files)
+    states = ((d, path, _state(os.path.join(d.folder, path), wanted)) for d, path, wanted in files)
     return [item for item in states if item[2]]
 
 

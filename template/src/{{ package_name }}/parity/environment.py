@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 from . import drift
 from . import lock as locks
-from .drift import Distribution, Finding, installed, same_version
+from .drift import Distribution, Finding, same_version
 from .lock import Lock, LockError
 
 
@@ -80,11 +82,11 @@ class _Chain:
 
     @cached_property
     def found(self) -> list[Distribution]:
-        return list(drift.found())
+        return found()
 
     @cached_property
     def first(self) -> dict[str, Distribution]:
-        return {distribution.name: distribution for distribution in reversed(self.found)}
+        return drift.installed(self.found)
 
     def link(self, name: str, held: str, findings: list[Finding]) -> Link:
         """Return the link with what was found; in an image the repair is a new image."""
@@ -93,6 +95,17 @@ class _Chain:
         findings = sorted(findings, key=lambda finding: finding.warning)
         errors = sum(not finding.warning for finding in findings)
         return Link(name, _count(errors, "difference") if errors else held, not errors, tuple(findings))
+
+
+def _native() -> ModuleType | None:
+    """Return the module of a tool that installs more than Python's packages, None where the tool has none."""
+    return import_module(".native", __package__) if find_spec(f"{__package__}.native") else None
+
+
+def found() -> list[Distribution]:
+    """Return everything that is installed; what the tool itself installed stands under the tool's name for it."""
+    native = _native()
+    return list(native.packages(Path(sys.prefix), drift.found()) if native else drift.found())
 
 
 def _count(number: int, thing: str) -> str:
@@ -128,12 +141,20 @@ def _lock(chain: _Chain) -> Link:
 
 
 def _environment(chain: _Chain) -> Link:
+    native, prefix = _native(), Path(sys.prefix)
+    pinned, python = locks.pins()["python"], chain.lock.named.get("python")
     findings = [
-        *drift.interpreter(locks.pins()["python"], strict=chain.strict),
+        # A lock may hold the interpreter too, and then it says which patch version.
+        *drift.interpreter({**pinned, "patch": python.version} if python else pinned, strict=chain.strict),
         *drift.packages(chain.lock, chain.first, strict=chain.strict),
         *drift.shadowed(chain.lock, chain.found),
-        *(drift.altered_files(chain.lock, chain.first) if chain.deep else ()),
     ]
+    if native:
+        rebuilt = native.altered(prefix, chain.lock)
+        findings += drift.changes(chain.lock, ((one, f"{one.name} {one.version} {how}.") for one, how in rebuilt))
+    if chain.deep:
+        brought = {name: native.records(prefix, one) for name, one in chain.first.items()} if native else {}
+        findings += drift.changes(chain.lock, drift.changed(chain.first.values(), brought))
     count = sum(package.name in chain.first for package in chain.lock.packages)
     every = ", every file as its wheel brought it" if chain.deep else ""
     return chain.link("environment", f"Python {platform.python_version()}, {count} packages as locked{every}", findings)
@@ -197,7 +218,7 @@ def runtime_versions(lock: Lock | None = None, present: Mapping[str, Distributio
     image agree. Raises LockError.
     """
     lock = lock or locks.load()
-    present = installed() if present is None else present
+    present = drift.installed(found()) if present is None else present
     versions = {}
     for name, target in lock.target.items():
         here = lock.runtime.get(name)

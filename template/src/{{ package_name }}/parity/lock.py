@@ -49,6 +49,11 @@ class Lock:
     target: Mapping[str, str] = field(default_factory=dict)  # name -> version, for the platform that serves
 
     @property
+    def named(self) -> dict[str, LockedPackage]:
+        """Return the packages by name."""
+        return {package.name: package for package in self.packages}
+
+    @property
     def runtime(self) -> dict[str, LockedPackage]:
         """Return the packages that the project needs to run, by name."""
         return {package.name: package for package in self.packages if "main" in package.groups}

@@ -1,0 +1,50 @@
+"""Starts the service of a rendered repository and asks it."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import commands
+import services
+
+ask = services.ask
+
+COMMAND = (".venv/bin/python", "-m", "my_model.api")  # what `make serve` runs
+KEY = "changethis"  # what .env.example has for development
+
+
+def example(repository: Path) -> dict[str, list[dict[str, float]]]:
+    """Return the request that the repository has as an example."""
+    content: dict[str, list[dict[str, float]]] = json.loads((repository / "tests/example.json").read_text())
+    return content
+
+
+@contextmanager
+def served(folder: Path, **more: str) -> Iterator[tuple[int, "subprocess.Popen[str]"]]:
+    """Serve; give port and process, and end it by SIGTERM."""
+    port = services.free_port()
+    process = subprocess.Popen(
+        COMMAND,
+        cwd=folder,
+        env=commands.environment(SERVER__PORT=str(port), **more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        services.wait_until_ready(port, lambda: process.poll() is None)
+        yield port, process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        sys.stdout.write(process.communicate(timeout=30)[0])  # shown where the test fails
+
+
+def contract(repository: Path) -> dict[str, Any]:
+    """Return the contract of the trained model."""
+    document: dict[str, Any] = json.loads((repository / "models/champion.joblib.contract.json").read_text())
+    return document

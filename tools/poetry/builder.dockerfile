@@ -1,0 +1,13 @@
+COPY pyproject.toml poetry.toml poetry.lock ./
+# Poetry installs into the environment that is activated.
+ENV POETRY_NO_INTERACTION=1 \
+    VIRTUAL_ENV=/opt/venv
+# Not `poetry check`: it asks for the README, which comes later. `poetry sync` refuses a stale lock as well.
+RUN --mount=type=cache,target=/root/.cache/pypoetry --mount=type=secret,id=netrc,target=/root/.netrc \
+    PYTHONPATH=src .tools/venv/bin/python .tools/check_lock.py --package {{ package_name }} \
+    && python -m venv --without-pip /opt/venv \
+    && .tools/venv/bin/poetry sync --only main --no-root --no-directory --compile
+COPY README.md ./
+COPY src/ src/
+RUN .tools/venv/bin/python .tools/install.py --into /opt/venv --production --project-only \
+    && PYTHONPATH=src .tools/venv/bin/python .tools/check_lock.py --package {{ package_name }} --write /opt/venv/parity-lock.json --production
