@@ -75,3 +75,19 @@ def test_a_model_moves_where_the_closures_agree_and_is_refused_by_name_where_not
         commands.succeed(served, "make", "upgrade", "PKG=threadpoolctl==3.5.0")
         printed = commands.refuse(served, *serving.COMMAND)
     assert "threadpoolctl is 3.5.0 here" in printed
+
+
+def test_a_model_is_refused_where_conda_brings_more_than_the_wheels_did(
+    repositories: dict[str, Path], template: Path, tmp_path: Path, patch: str, index: Index
+) -> None:
+    """Conda's closure holds the interpreter and its libraries, which no lock of the others names."""
+    trained, tool = repositories["uv"], module("conda")
+    with environment("uv"):
+        commands.succeed(trained, "make", "sync", "train")
+    folder = rendering.render(template, tmp_path / "demo", package_manager="conda", python_patch=patch)
+    rendering.commit(folder, "Start")
+    with variables({**tool.ENVIRONMENT, **tool.prepare(folder, index.url)}):
+        commands.succeed(folder, "make", "lock", "sync", ".env")
+        shutil.copytree(trained / "models", folder / "models", dirs_exist_ok=True)
+        printed = commands.refuse(folder, *serving.COMMAND)
+    assert "python is 3.13" in printed

@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 
 import commands
+import links
 import rendering
 from real import serving
 from real.careless import install, remove
@@ -97,6 +98,33 @@ def test_without_an_environment_each_verb_says_so(repository: Path, tmp_path: Pa
 def say_so(repository: Path) -> None:
     for verb in ("verify", "lint", "test", "train", "reproduce", "serve"):
         assert "There is no environment yet: run 'make setup'." in commands.refuse(repository, "make", verb)
+
+
+NOWHERE = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9")
+
+
+def test_check_lock_needs_neither_environment_nor_network(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with without_environment(repository, tmp_path):
+        commands.succeed(repository, "make", "check-lock", **NOWHERE, UV_CACHE_DIR=str(tmp_path / "empty"))
+
+
+def test_a_lock_for_one_platform_is_made_there_only(repository: Path, tool: ModuleType, tmp_path: Path) -> None:
+    other = tmp_path / "uname"
+    other.write_text("#!/bin/sh\necho Darwin\n", encoding="utf-8")
+    other.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    before = (repository / tool.LOCKED).read_bytes()
+    for words in (("lock",), ("add", "PKG=six"), ("upgrade", "PKG=tqdm")):
+        if links.data(tool.NAME).get("single_platform"):
+            printed = commands.refuse(repository, "make", *words, PATH=path)
+            assert "locks for one platform, and the image needs Linux's: lock on Linux (WSL" in printed
+        else:
+            assert "uname" not in commands.succeed(repository, "make", "--dry-run", *words, PATH=path)
+    assert (repository / tool.LOCKED).read_bytes() == before
 
 
 def test_another_version_is_named_and_changes_the_signature_until_sync(repository: Path) -> None:

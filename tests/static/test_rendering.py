@@ -1,5 +1,6 @@
 """Level static: what is rendered parses, passes its linter and looks as if written by hand."""
 
+import ast
 import itertools
 import os
 import re
@@ -17,6 +18,7 @@ import yaml
 from pip._internal.models.index import PyPI
 from pytest_copie.plugin import Copie
 
+import commands
 import links
 import parsing
 import rendering
@@ -270,3 +272,56 @@ def test_no_registry_host_is_named(where: str, request: pytest.FixtureRequest) -
         path for path in rendering.files(folder) if any(host.encode() in (folder / path).read_bytes() for host in hosts)
     ]
     assert not named
+
+
+@pytest.fixture(scope="module")
+def help_of_default(repository: Path) -> str:
+    return commands.succeed(repository, "make", "help-all")
+
+
+def test_help_reads_the_same_for_every_tool(each: Path, help_of_default: str) -> None:
+    assert commands.succeed(each, "make", "help-all") == help_of_default
+
+
+# Words by which a template would ask for one tool; a path into its folder is the one exception.
+TOOL_NAMES = re.compile(rf"\b({'|'.join(map(re.escape, TOOLS))}|package_manager)\b")
+INCLUDE = re.compile(r"include 'tools/' ~ package_manager ~ '/[\w.-]+'|'tools/' ~ package_manager ~ '/'|named\[1\]")
+
+
+def statements(path: Path) -> list[str]:
+    """Return what decides: Jinja's statements and expressions of a template, the code of a Python module."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        return [ast.unparse(node.test) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.If | ast.IfExp)]
+    return re.findall(r"{%.*?%}|{{.*?}}", text, re.DOTALL) + re.findall(r"{%.*?%}", path.name)
+
+
+def test_nothing_outside_a_tools_folder_asks_which_tool_it_is() -> None:
+    listed = rendering.git(rendering.ROOT, "ls-files", "-z", "template", "frameworks", "copier.yml")
+    files = [rendering.ROOT / name for name in listed.split("\0") if name]
+    asked = {
+        path.relative_to(rendering.ROOT).as_posix(): statement
+        for path in files
+        if path.is_file()
+        for statement in statements(path)
+        if TOOL_NAMES.search(INCLUDE.sub("", statement))
+    }
+    # The kit is told the name, and compares nothing with it.
+    assert asked == {"template/src/{{ package_name }}/parity/pins.toml.jinja": "{{ package_manager }}"}
+
+
+# The form that all have: a signature, a raise, the keys that check_lock reads.
+FORM = re.compile(r"(from|import|def|class|return|raise|for|if|try|except|else|\"\"\"|@).*|\"(name|version)\".*")
+
+
+def own_lines(tool: str) -> set[str]:
+    """Return the lines of a tool's folder that say something, without its pins."""
+    files = [path for path in (rendering.ROOT / "tools" / tool).iterdir() if path.name != "requirements.txt"]
+    lines = {line.strip() for path in files if path.is_file() for line in path.read_text(encoding="utf-8").splitlines()}
+    return {line for line in lines if len(line) > 30 and not FORM.fullmatch(line)}
+
+
+@pytest.mark.parametrize(("one", "other"), [*itertools.combinations(TOOLS, 2)])
+def test_two_tools_share_few_lines(one: str, other: str) -> None:
+    shared = own_lines(one) & own_lines(other)
+    assert len(shared) <= 16, "\n".join(sorted(shared))

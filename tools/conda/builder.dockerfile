@@ -6,7 +6,3 @@ COPY {{ (tool.files + tool.locks) | join(' ') }} pyproject.toml ./
 RUN --mount=type=cache,target=/root/micromamba/pkgs --mount=type=secret,id=netrc,target=/root/.netrc \
     PYTHONPATH=src .tools/venv/bin/python .tools/check_lock.py --package {{ package_name }} \
     && micromamba create --yes --quiet --always-copy --prefix /opt/venv --file conda-lock.yml --category main
-COPY README.md ./
-COPY src/ src/
-RUN .tools/venv/bin/python .tools/install.py --into /opt/venv --production --project-only \
-    && PYTHONPATH=src .tools/venv/bin/python .tools/check_lock.py --package {{ package_name }} --write /opt/venv/parity-lock.json --production

@@ -2,7 +2,3 @@ COPY pyproject.toml Pipfile Pipfile.lock ./
 RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=netrc,target=/root/.netrc \
     PYTHONPATH=src .tools/venv/bin/python .tools/check_lock.py --package {{ package_name }} -- .tools/venv/bin/python .tools/lock.py --verify \
     && .tools/venv/bin/python .tools/install.py --into /opt/venv --production --packages-only
-COPY README.md ./
-COPY src/ src/
-RUN .tools/venv/bin/python .tools/install.py --into /opt/venv --production --project-only \
-    && PYTHONPATH=src .tools/venv/bin/python .tools/check_lock.py --package {{ package_name }} --write /opt/venv/parity-lock.json --production

@@ -7,7 +7,3 @@ RUN --mount=type=cache,target=/root/.cache/pypoetry --mount=type=secret,id=netrc
     PYTHONPATH=src .tools/venv/bin/python .tools/check_lock.py --package {{ package_name }} \
     && python -m venv --without-pip /opt/venv \
     && .tools/venv/bin/poetry sync --only main --no-root --no-directory --compile
-COPY README.md ./
-COPY src/ src/
-RUN .tools/venv/bin/python .tools/install.py --into /opt/venv --production --project-only \
-    && PYTHONPATH=src .tools/venv/bin/python .tools/check_lock.py --package {{ package_name }} --write /opt/venv/parity-lock.json --production
