@@ -19,8 +19,8 @@ DEFAULT = next(parameter for parameter in TOOLS if parameter.values == ("uv",))
 
 
 def module(name: str) -> ModuleType:
-    """Return what knows how a tool's files are edited by hand: tests/tools/<tool>.py."""
-    return importlib.import_module(f"tools.{name.replace('-', '_')}")
+    """Return what knows how a tool's files are edited by hand: tests/by_hand/<tool>.py."""
+    return importlib.import_module(f"by_hand.{name.replace('-', '_')}")
 
 
 @contextmanager

@@ -160,5 +160,5 @@ def downgrade(root: Path, requirement: str) -> None:
     commands.succeed(root, *pip, "install", "--quiet", "--no-deps", "--root-user-action=ignore", requirement)
 
 
-if __name__ == "__main__":  # what a shell needs to try it by hand: eval "$(python tests/tools/conda.py)"
+if __name__ == "__main__":  # what a shell needs to try it by hand: eval "$(python tests/by_hand/conda.py)"
     sys.stdout.writelines(f"export {name}='{value}'\n" for name, value in prepare(Path(), "").items())
