@@ -97,7 +97,11 @@ def test_a_long_list_is_cut_for_people_and_whole_for_machines() -> None:
 
 def test_json_holds_what_is_documented() -> None:
     document = json.loads(json.dumps(cli.document(BROKEN)))
-    assert document.keys() == {"schema", "ok", "repair", "signature", "python", "packages", "platform", "links"}
+    assert document.keys() == {
+        *("schema", "template", "ok", "repair"),
+        *("signature", "python", "packages", "platform", "links"),
+    }
+    assert document["template"] == "v0.0.0"
     assert (document["ok"], document["repair"], document["signature"]) == (False, "make sync", None)
     assert document["links"][1]["findings"] == [
         {

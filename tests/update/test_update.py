@@ -5,9 +5,9 @@ from types import ModuleType
 
 import copier
 import pytest
-import yaml
 
 import commands
+import links
 import rendering
 import repositories
 from index import Index
@@ -25,34 +25,59 @@ EDITS = {
     "tests/test_api.py": "\n# ours\n",
     ".gitignore": "\n/scratch/\n",
     ".env.test": "\n# ours\n",
+    ".pre-commit-config.yaml": "# ours\n",
 }
 ADDED = {"Makefile.local": "hello: ## Ours\n\t@echo hello\n", ".github/workflows/ours.yml": "name: Ours\n"}
-DELETED = "src/my_model/records.py"
+# One of each owner: neither comes back.
+DELETED = ("src/my_model/records.py", "compose.yaml")
+# The user's line in a file of the template's, far from where version 2 writes.
+DOCKERFILE = ("WORKDIR /app\n", "WORKDIR /app\nLABEL team=ours\n")
+NEW_QUESTION = """
+team:
+  type: str
+  help: Which team is called at night?
+  default: nobody
+"""
 
 
 def release(template: Path) -> None:
-    """Change the template as a next version would: kit, Makefile, a project-owned file, a new file; tag v2.0.0."""
+    """Change the template as a next version would; tag v2.0.0.
+
+    The kit's interface, a question, lines of files of both owners; a file added, one removed, one renamed.
+    """
     package = template / "template" / "src" / "{{ package_name }}"
     for path in (
         package / "parity" / "seeding.py",
-        package / "parity" / "lock.py",
+        package / "settings.py",
         template / "template" / "Makefile.jinja",
         template / "template" / "Dockerfile.jinja",
         template / "template" / ".gitignore",
+        *(template / "tools").glob("*/commands.mk"),
     ):
         path.write_text(path.read_text(encoding="utf-8") + "\n# Version 2\n", encoding="utf-8")
     (package / "parity" / "added.py").write_text('"""New in version 2."""\n', encoding="utf-8")
+    (package / "parity" / "settings_commands.py").unlink()
+    (template / "template" / ".tools" / "reproduce.py").rename(template / "template" / ".tools" / "again.py")
+    for name in ("signature", "read_neutral"):
+        for path in (package / "parity").glob("*.py"):
+            path.write_text(path.read_text(encoding="utf-8").replace(name, f"{name}_of"), encoding="utf-8")
+    questions = template / "copier.yml"
+    questions.write_text(questions.read_text(encoding="utf-8") + NEW_QUESTION, encoding="utf-8")
     rendering.commit(template, "Second", tag="v2.0.0")
 
 
-def work(folder: Path) -> None:
-    """Do a user's work in a rendered repository: edit, add, delete, and commit."""
+def work(folder: Path, tool: ModuleType) -> None:
+    """Do a user's work in a rendered repository: edit, add, delete, ask for a package, and commit."""
     for name, text in EDITS.items():
         path = folder / name
         path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
     for name, text in ADDED.items():
         (folder / name).write_text(text, encoding="utf-8")
-    (folder / DELETED).unlink()
+    for name in DELETED:
+        (folder / name).unlink()
+    dockerfile = folder / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text(encoding="utf-8").replace(*DOCKERFILE), encoding="utf-8")
+    tool.demand(folder, "six>=1.16")
     (folder / ".env").write_text("API_KEY=secret\n", encoding="utf-8")
     rendering.commit(folder, "Our work")
 
@@ -78,26 +103,78 @@ def repository(versions: Path, tmp_path: Path, tool: ModuleType) -> Path:
     return folder
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.as_posix(): (folder / path).read_bytes() for path in rendering.files(folder)}
+
+
+def assert_updated(before: dict[str, bytes], after: dict[str, bytes], fresh: dict[str, bytes], owned: set[str]) -> None:
+    """Compare a repository before and after an update with a fresh render of version 2."""
+    merged = {"Dockerfile", ".copier-answers.yml"}
+    for name in owned:
+        assert after.get(name) == before.get(name), name
+    for name in fresh.keys() - owned - merged - {*DELETED}:
+        assert after.get(name) == fresh[name], name
+    assert not {*DELETED} & after.keys()
+    assert after.keys() - fresh.keys() - owned == set(), "left from version 1"
+    assert after["Dockerfile"] == fresh["Dockerfile"].replace(*(line.encode() for line in DOCKERFILE))
+    assert b"_commit: v2.0.0\n" in after[".copier-answers.yml"]
+
+
+def owned_by_project(folder: Path, tool: ModuleType) -> set[str]:
+    return {*EDITS, *ADDED, ".env", "pyproject.toml", *links.data(tool.NAME)["manifests"]} & contents(folder).keys()
+
+
 def test_project_owned_files_are_untouched_and_the_rest_is_a_fresh_render(
     versions: Path, repository: Path, tmp_path: Path, tool: ModuleType
 ) -> None:
-    work(repository)
-    before = {path: (repository / path).read_bytes() for path in rendering.files(repository)}
+    work(repository, tool)
+    before = contents(repository)
     release(versions)
     update(repository)
     fresh = rendering.render(versions, tmp_path / "fresh", package_manager=tool.NAME)
+    owned = owned_by_project(repository, tool)
+    assert len(owned) > 10
+    assert_updated(before, contents(repository), contents(fresh), owned)
+    assert "UU " not in rendering.git(repository, "status", "--porcelain", "--untracked-files=all")
+    assert b"team: nobody" in contents(repository)[".copier-answers.yml"]
 
-    assert rendering.git(repository, "status", "--porcelain", "--untracked-files=all").count("UU ") == 0
-    owned = set(EDITS) | set(ADDED) | {".env"}
-    after = {path: (repository / path).read_bytes() for path in rendering.files(repository)}
-    for path in map(Path, owned):
-        assert after[path] == before[path], path
-    assert Path(DELETED) not in after
-    assert Path("src/my_model/parity/added.py") in after
-    for path in set(rendering.files(fresh)) - {Path(DELETED)}:
-        if path.as_posix() not in owned and path != Path(".copier-answers.yml"):
-            assert after[path] == (fresh / path).read_bytes(), path
-    assert yaml.safe_load((repository / ".copier-answers.yml").read_text())["_commit"] == "v2.0.0"
+
+@DEFAULT_ONLY
+def test_in_a_folder_of_a_larger_repository_with_other_work_in_it(
+    versions: Path, tmp_path: Path, tool: ModuleType
+) -> None:
+    folder = rendering.render(versions, tmp_path / "mono" / "services" / "model")
+    rendering.commit(tmp_path / "mono", "Start")
+    work(folder, tool)
+    rendering.commit(tmp_path / "mono", "Our work")
+    (tmp_path / "mono" / "services" / "other.txt").write_text("not committed\n", encoding="utf-8")
+    before = contents(folder)
+    release(versions)
+    update(folder)
+    fresh = rendering.render(versions, tmp_path / "fresh")
+    assert_updated(before, contents(folder), contents(fresh), owned_by_project(folder, tool))
+    assert (tmp_path / "mono" / "services" / "other.txt").read_text(encoding="utf-8") == "not committed\n"
+
+
+@DEFAULT_ONLY
+def test_a_checkout_with_the_line_ends_of_windows_has_no_conflict(
+    versions: Path, repository: Path, tmp_path: Path, tool: ModuleType
+) -> None:
+    work(repository, tool)
+    for path in rendering.files(repository):
+        text = (repository / path).read_bytes().replace(b"\r\n", b"\n")
+        (repository / path).write_bytes(text.replace(b"\n", b"\r\n"))
+    rendering.commit(repository, "Saved on Windows")
+    before = contents(repository)
+    release(versions)
+    update(repository)
+    fresh = rendering.render(versions, tmp_path / "fresh")
+    owned = owned_by_project(repository, tool)
+    after = contents(repository)
+    assert {name: after[name] for name in owned} == {name: before[name] for name in owned}
+    for name in contents(fresh).keys() - owned - {*DELETED, "Dockerfile", ".copier-answers.yml"}:
+        assert after[name].replace(b"\r\n", b"\n") == contents(fresh)[name], name
+    assert commands.run(repository, "git", "diff", "--check").output.count("conflict marker") == 0
 
 
 @DEFAULT_ONLY
@@ -125,7 +202,9 @@ def test_an_edit_to_a_template_owned_file_is_merged_or_shown(versions: Path, rep
 
 def test_the_lock_is_still_valid(versions: Path, repository: Path, tool: ModuleType, index: Index) -> None:
     with variables({**tool.ENVIRONMENT, **tool.prepare(repository, index.url)}):
+        work(repository, tool)
         commands.succeed(repository, "make", "lock")
+        assert "six" in tool.versions(repository)
         rendering.commit(repository, "Lock")
         lock = (repository / tool.LOCKED).read_bytes()
         release(versions)

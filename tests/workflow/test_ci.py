@@ -74,7 +74,7 @@ def test_the_job_is_green(clone: Path) -> None:
 def test_without_a_lock_the_first_step_is_red(clone: Path) -> None:
     (clone / "uv.lock").unlink()
     failed, printed = run_job(clone)
-    assert failed == steps(clone)[0]
+    assert failed == "make check-lock"
     assert "uv.lock is missing: run `make lock`, then commit it." in printed
 
 
@@ -83,7 +83,7 @@ def test_a_stale_lock_is_red_before_anything_is_installed(clone: Path) -> None:
     manifest = clone / "pyproject.toml"
     manifest.write_text(manifest.read_text().replace('"tqdm>=4.67,<5"', '"tqdm>=4.67,<5", "six"'), encoding="utf-8")
     failed, printed = run_job(clone)
-    assert failed == steps(clone)[0]
+    assert failed == "make check-lock"
     assert "six" in printed
     assert "`make lock`" in printed
     assert not (clone / ".venv").exists()
@@ -114,3 +114,15 @@ def test_a_failing_test_is_red(clone: Path) -> None:
     (clone / "tests" / "test_ours.py").write_text(test, encoding="utf-8")
     failed, printed = run_job(clone)
     assert failed == "make test", printed
+
+
+@DEFAULT_ONLY
+@pytest.mark.parametrize("left", ["Makefile", "Makefile.rej"])
+def test_what_an_update_left_is_red_at_once(clone: Path, left: str) -> None:
+    with (clone / left).open("a", encoding="utf-8") as file:
+        file.write("<<<<<<< before updating\nours:\n=======\n>>>>>>> after updating\n")
+    rendering.git(clone, "add", "--all")
+    failed, printed = run_job(clone)
+    assert failed == steps(clone)[0]
+    assert left in printed
+    assert "An update left conflicts: edit these lines" in printed

@@ -78,7 +78,8 @@ def show(report: Report, stream: TextIO) -> None:
 def document(report: Report) -> dict[str, Any]:
     """Return the report as plain values."""
     signed = {**told(report.packages), "signature": report.signature or None}
-    head = {"schema": SCHEMA, "ok": report.ok, "repair": report.repair or None}
+    # Which version of the template these rules are: `copier update` brings the next.
+    head = {"schema": SCHEMA, "template": locks.pins()["template"], "ok": report.ok, "repair": report.repair or None}
     return {**head, **signed, "links": [asdict(link) for link in report.links]}
 
 
