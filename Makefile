@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 VENV   := build/venv
-PYTEST := $(VENV)/bin/python -m pytest -n auto --dist loadgroup
+PYTEST := $(VENV)/bin/python -m pytest -n auto --dist loadgroup --durations=12 --durations-min=20
 LEVELS := static interview real workflow update
 TOOLS  := $(notdir $(patsubst %/,%,$(dir $(wildcard tools/*/tool.yml))))
 
@@ -30,7 +30,7 @@ test: lint test-static  ## Everything CI runs: lint, then every level
 	@$(MAKE) --no-print-directory test-image
 
 test-all: export PARITY_ALL := 1
-test-all: test  ## The same, with every combination of answers instead of pairs
+test-all: test  ## The same, with every combination of answers, tools and directions
 
 test-static: ## Every file renders, parses and passes its linter (seconds, no network)
 test-interview: ## The questions, answered on a terminal

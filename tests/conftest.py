@@ -1,5 +1,6 @@
 """What all levels share: the template's working tree as a plain folder and as a tagged clone."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +11,15 @@ import commands
 import rendering
 import repositories
 from index import Index
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what `make test-all` alone runs out of any other run."""
+    if os.environ.get("PARITY_ALL"):
+        return
+    left = [item for item in items if item.get_closest_marker("thorough")]
+    items[:] = [item for item in items if item not in left]
+    config.hook.pytest_deselected(items=left)
 
 
 @pytest.fixture(scope="session")

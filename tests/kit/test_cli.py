@@ -7,6 +7,7 @@ import sys
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
+import check_lock
 import pytest
 from standing.parity import __main__ as cli
 from standing.parity import lock
@@ -146,6 +147,7 @@ def test_diff_reads_stdin_and_what_is_here(
     root = uv_project.write(tmp_path / "demo")
     for name, version in uv_project.RUNTIME.items():
         uv_project.install(tmp_path / "site", name, version)
+    monkeypatch.setattr(lock, "developers", lambda *_: check_lock)  # this folder has no .tools
     monkeypatch.setattr(lock, "find_root", lambda: root)
     monkeypatch.setattr(lock, "here_environment", lambda: uv_project.LINUX)
     monkeypatch.setattr(sys, "path", [str(tmp_path / "site")])

@@ -108,6 +108,7 @@ def repository(tmp_path: Path, python: Path, index: Index) -> Repository:
 OLD = {"app": "1.0", "base": "1.0", "helper": "1.0", "lib": "1.0", "plug": "1.0", "tester": "1.0"}
 
 
+@pytest.mark.thorough
 def test_locking_again_keeps_every_pin_and_touches_nothing_else(repository: Repository, index: Index) -> None:
     before = repository.lock.read_bytes()
     index.plant(*(Planted(one.name, "2.0", one.requires) for one in FIRST))
@@ -126,6 +127,7 @@ def test_upgrading_one_loses_nothing_that_others_need(repository: Repository, in
     assert "app" not in said
 
 
+@pytest.mark.thorough
 def test_upgrading_one_moves_what_it_forces_and_no_more(repository: Repository, index: Index) -> None:
     index.plant(Planted("lib", "2.0", ("base>=2",)), Planted("base", "2.0"), Planted("plug", "2.0"))
     index.plant(Planted("tester", "1.0", ("base<2", "plug")), Planted("tester", "2.0", ("base", "plug")))
@@ -142,6 +144,7 @@ def test_what_holds_an_upgraded_one_back_moves(repository: Repository, index: In
     assert repository.versions() == {**OLD, "lib": "2.0", "app": "2.0"}
 
 
+@pytest.mark.thorough
 def test_upgrading_to_a_version(repository: Repository, index: Index) -> None:
     index.plant(Planted("lib", "1.5", ("base",)), Planted("lib", "2.0", ("base",)))
     repository.run("--upgrade", "lib==1.5")
@@ -181,6 +184,7 @@ def test_what_fails_changes_nothing(repository: Repository, words: tuple[str, ..
     assert "Locking" not in said
 
 
+@pytest.mark.thorough
 def test_the_cooldown_and_what_passes_it(repository: Repository, index: Index) -> None:
     index.plant(Planted("lib", "2.0", ("base",), uploaded=datetime.now(UTC) - timedelta(days=1)))
     cooldown = {"PIP_UPLOADED_PRIOR_TO": "P7D"}
@@ -230,6 +234,7 @@ def assert_no_secret(repository: Repository) -> None:
         assert quote(PASSWORD, safe="") not in text, path
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("named", [True, False], ids=["named in Pipfile", "of the environment"])
 def test_credentials_come_from_the_environment_and_stay_there(tmp_path: Path, python: Path, named: bool) -> None:  # noqa: FBT001 - a parameter
     with Index(FIRST, credentials=(USER, PASSWORD)) as index:
@@ -252,6 +257,7 @@ def test_credentials_come_from_the_environment_and_stay_there(tmp_path: Path, py
         repository.run("--verify")
 
 
+@pytest.mark.thorough
 def test_credentials_may_be_variables_in_the_manifest(tmp_path: Path, python: Path) -> None:
     with Index(FIRST, credentials=(USER, SIMPLE)) as index:
         repository = Repository(tmp_path / "repository", python, index.url)

@@ -21,6 +21,13 @@ pytestmark = pytest.mark.workflow
 # Red for what every tool's verbs refuse alike; that they do is proved by the level real, for each tool.
 DEFAULT_ONLY = pytest.mark.parametrize("tool", [repositories.DEFAULT], indirect=True)
 
+# `make check`, which the level real runs for each tool, has the same steps but for --strict.
+GREEN = [
+    parameter
+    if parameter.values[0] in {"uv", "pip-tools"}
+    else pytest.param(*parameter.values, marks=[*parameter.marks, pytest.mark.thorough])
+    for parameter in repositories.TOOLS
+]
 JOB = "check"
 
 
@@ -65,6 +72,7 @@ def clone(origin: Origin, tmp_path: Path) -> Iterator[Path]:
         yield tmp_path / "clone"
 
 
+@pytest.mark.parametrize("tool", GREEN, indirect=True)
 def test_the_job_is_green(clone: Path) -> None:
     failed, printed = run_job(clone)
     assert failed is None, printed
