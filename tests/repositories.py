@@ -61,6 +61,7 @@ class Origin:
             (self.folder / name).unlink(missing_ok=True)
         with variables(self.variables):
             if not (self.folder / ".tools/venv/installed").exists():
+                commands.succeed(self.folder, "make", "tools")
                 self.prepare()
             commands.succeed(self.folder, "make", ".env")
             if self.verified("--deep", "--json"):

@@ -1,6 +1,5 @@
 """The reader of conda-lock.yml, and what check_lock says of it; each content hash below is conda-lock 4.0.3's own."""
 
-import importlib.util
 import re
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import pytest
 import yaml
 
 import links
+from kit import readers
 from kit.uv_project import LINUX, MAC, WINDOWS, digest, edit
 
 pytestmark = pytest.mark.static
@@ -104,26 +104,21 @@ def lock_text() -> str:
     return "# DO NOT EDIT!\n" + yaml.dump({"version": 1, "metadata": metadata, "package": packages}, sort_keys=False)
 
 
-def load(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(scope="module")
+def modules() -> Iterator[dict[str, ModuleType]]:
+    with readers.of("conda", "lock") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
-def reader() -> ModuleType:
-    return load("lock_reader", FOLDER / "lock_reader.py")
+def reader(modules: dict[str, ModuleType]) -> ModuleType:
+    return modules["lock_reader"]
 
 
 @pytest.fixture(scope="module")
-def check_lock(reader: ModuleType) -> Iterator[ModuleType]:
+def check_lock(modules: dict[str, ModuleType]) -> ModuleType:
     """The check_lock of conda: the conftest's one has another tool's reader."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "lock_reader", reader)
-        yield load("check_lock_of_conda", links.TEMPLATE / ".tools" / "check_lock.py")
+    return modules["check_lock"]
 
 
 @pytest.fixture
@@ -381,9 +376,8 @@ def test_a_missing_file_names_the_command(check_lock: ModuleType, root: Path, na
 
 
 @pytest.fixture
-def lock(check_lock: ModuleType, root: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    assert check_lock is not None  # with it the reader is in place
-    module = load("lock_of_conda", FOLDER / "lock.py")
+def lock(modules: dict[str, ModuleType], root: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    module = modules["lock"]
     monkeypatch.setattr(module, "ROOT", root)
     monkeypatch.setattr(module.shutil, "which", lambda name: f"/bin/{name}")
     monkeypatch.setattr(module, "unanswered", lambda *_: set())

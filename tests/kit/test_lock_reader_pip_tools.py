@@ -1,7 +1,5 @@
 """The reader of pip-tools' files, what check_lock says of them, and what its lock program tells without a network."""
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -9,11 +7,10 @@ from typing import Any
 
 import pytest
 
-import rendering
+from kit import readers
 
 pytestmark = pytest.mark.static
 
-FOLDER = rendering.ROOT / "tools" / "pip-tools"
 LINUX = {"sys_platform": "linux", "python_version": "3.13", "python_full_version": "3.13.0"}
 ORIGINS = ".tools/origins.txt"
 
@@ -69,19 +66,7 @@ tester==9.3 \\
 @pytest.fixture
 def modules() -> Iterator[dict[str, ModuleType]]:
     """check_lock and lock with this tool's reader: the conftest's has another's."""
-    found = {}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, folder in (
-            ("lock_reader", FOLDER),
-            ("check_lock", rendering.ROOT / "template" / ".tools"),
-            ("lock", FOLDER),
-        ):
-            spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
-            assert spec is not None
-            assert spec.loader is not None
-            found[name] = importlib.util.module_from_spec(spec)
-            patch.setitem(sys.modules, name, found[name])
-            spec.loader.exec_module(found[name])
+    with readers.of("pip-tools", "lock") as found:
         yield found
 
 

@@ -1,9 +1,7 @@
 """The reader of Pipfile.lock, and what check_lock says of it."""
 
 import hashlib
-import importlib.util
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -11,12 +9,10 @@ from typing import Any
 
 import pytest
 
-import rendering
+from kit import readers
 
 pytestmark = pytest.mark.static
 
-FOLDER = rendering.ROOT / "tools" / "pipenv"
-TOOLS = rendering.ROOT / "template" / ".tools"
 LINUX = {"sys_platform": "linux", "python_version": "3.13", "platform_machine": "x86_64", "os_name": "posix"}
 ORIGINS = frozenset({"https://index.example", "https://torch.example"})
 
@@ -89,16 +85,8 @@ def write(root: Path, lock: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def modules() -> Iterator[dict[str, ModuleType]]:
     """The reader, and a check_lock that reads by it."""
-    with pytest.MonkeyPatch.context() as patch:
-        loaded: dict[str, ModuleType] = {}
-        for name, path in {"lock_reader": FOLDER / "lock_reader.py", "check_lock": TOOLS / "check_lock.py"}.items():
-            spec = importlib.util.spec_from_file_location(name, path)
-            assert spec
-            assert spec.loader
-            loaded[name] = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(loaded[name])
-            patch.setitem(sys.modules, name, loaded[name])
-        yield loaded
+    with readers.of("pipenv") as found:
+        yield found
 
 
 @pytest.fixture

@@ -4,16 +4,14 @@ The lock below is the one that Poetry 2.5.1 wrote for this manifest, without des
 compared with what its own `Transaction` installs in these environments, and each digest is its content-hash.
 """
 
-import importlib.util
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-import links
+from kit import readers
 from kit.uv_project import LINUX, MAC, WINDOWS, digest, edit
 
 pytestmark = pytest.mark.static
@@ -115,18 +113,8 @@ def entry(name: str, version: str, groups: list[str], markers: str, rest: str) -
 @pytest.fixture(scope="module")
 def check_lock() -> Iterator[ModuleType]:
     """Poetry's check_lock: the conftest's one has another tool's reader."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "lock_reader", load("lock_reader", links.programs("poetry")["lock_reader.py"]))
-        yield load("check_lock_of_poetry", links.TEMPLATE / ".tools" / "check_lock.py")
-
-
-def load(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with readers.of("poetry") as found:
+        yield found["check_lock"]
 
 
 @pytest.fixture

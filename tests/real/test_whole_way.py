@@ -16,7 +16,7 @@ import links
 import rendering
 from real import serving
 from real.careless import install, remove
-from repositories import Origin, variables
+from repositories import Origin
 
 pytestmark = pytest.mark.real
 
@@ -31,17 +31,16 @@ def restore_lock(repository: Path) -> None:
     commands.succeed(repository, "git", "checkout", "--", ".")
 
 
-def test_setup_from_a_fresh_clone_installs_the_committed_lock(made: Origin, tmp_path: Path) -> None:
-    rendering.git(tmp_path, "clone", "--quiet", str(made.folder), "clone")
+def test_setup_from_a_fresh_clone_installs_the_committed_lock(made: Origin, repository: Path, tmp_path: Path) -> None:
+    rendering.git(tmp_path, "clone", "--quiet", str(repository), "clone")
     clone = tmp_path / "clone"
-    with variables(made.variables):
-        assert "which this repository pins, into .tools/venv" in commands.succeed(clone, "make", "tools")
-        made.tool.prepare(clone, made.index)
-        commands.succeed(clone, "make", "setup")
-        assert (clone / ".env").read_bytes() == (clone / ".env.example").read_bytes()
-        assert rendering.git(clone, "status", "--porcelain") == ""
-        # One lock, two fresh environments, one signature.
-        assert signature(clone) == signature(made.folder)
+    assert "which this repository pins, into .tools/venv" in commands.succeed(clone, "make", "tools")
+    made.tool.prepare(clone, made.index)
+    commands.succeed(clone, "make", "setup")
+    assert (clone / ".env").read_bytes() == (clone / ".env.example").read_bytes()
+    assert rendering.git(clone, "status", "--porcelain") == ""
+    # One lock, two fresh environments, one signature.
+    assert signature(clone) == signature(repository)
 
 
 def test_another_tool_on_path_is_named_and_left_alone(repository: Path, tmp_path: Path) -> None:

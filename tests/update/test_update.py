@@ -116,7 +116,7 @@ def assert_updated(before: dict[str, bytes], after: dict[str, bytes], fresh: dic
         assert after.get(name) == fresh[name], name
     assert not {*DELETED} & after.keys()
     assert after.keys() - fresh.keys() - owned == set(), "left from version 1"
-    assert after["Dockerfile"] == fresh["Dockerfile"].replace(*(line.encode() for line in DOCKERFILE))
+    assert after["Dockerfile"] == fresh["Dockerfile"].replace(DOCKERFILE[0].encode(), DOCKERFILE[1].encode())
     assert b"_commit: v2.0.0\n" in after[".copier-answers.yml"]
 
 
