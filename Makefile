@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 VENV   := build/venv
-PYTEST := $(VENV)/bin/python -m pytest -n auto --dist loadgroup --durations=12 --durations-min=20
+PYTEST := $(VENV)/bin/python -m pytest -n auto --dist loadscope --durations=12 --durations-min=20
 LEVELS := static interview real workflow update
 TOOLS  := $(notdir $(patsubst %/,%,$(dir $(wildcard tools/*/tool.yml))))
 

@@ -4,13 +4,20 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 import commands
 import rendering
 import repositories
+import scheduling
 from index import Index
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> scheduling.ByGroup:  # noqa: ANN401 - xdist's own
+    """Let tests that share a repository run in one worker."""
+    return scheduling.ByGroup(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

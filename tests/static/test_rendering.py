@@ -283,6 +283,14 @@ def test_help_reads_the_same_for_every_tool(each: Path, help_of_default: str) ->
     assert commands.succeed(each, "make", "help-all") == help_of_default
 
 
+def test_a_password_reaches_the_build_as_a_secret_and_only_where_one_is_named(repository: Path) -> None:
+    def printed(*words: str) -> str:
+        return commands.succeed(repository, "make", "--dry-run", "image", *words).splitlines()[-1]
+
+    assert printed() == "docker build  --tag my-model ."
+    assert printed("NETRC=/home/me/.netrc") == ("docker build --secret 'id=netrc,src=/home/me/.netrc' --tag my-model .")
+
+
 # Words by which a template would ask for one tool; a path into its folder is the one exception.
 TOOL_NAMES = re.compile(rf"\b({'|'.join(map(re.escape, TOOLS))}|package_manager)\b")
 INCLUDE = re.compile(r"include 'tools/' ~ package_manager ~ '/[\w.-]+'|'tools/' ~ package_manager ~ '/'|named\[1\]")
