@@ -51,7 +51,7 @@ def patch() -> str:
     return commands.succeed(rendering.ROOT, python, "-c", "import platform; print(platform.python_version())").strip()
 
 
-@pytest.fixture(scope="session", params=repositories.TOOLS)
+@pytest.fixture(scope="session", params=repositories.NAMES)
 def tool(request: pytest.FixtureRequest) -> ModuleType:
     """One tool after the other: how its files are edited by hand."""
     return repositories.module(request.param)

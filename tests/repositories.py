@@ -13,9 +13,7 @@ import commands
 import rendering
 
 NAMES = sorted(path.parent.name for path in (rendering.ROOT / "tools").glob("*/tool.yml"))
-# One worker has all tests of one tool: they share its repository.
-TOOLS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES]
-DEFAULT = next(parameter for parameter in TOOLS if parameter.values == ("uv",))
+DEFAULT = "uv"  # for what does not depend on the tool
 
 
 def module(name: str) -> ModuleType:

@@ -12,7 +12,7 @@ from index import Index
 from real import serving
 from repositories import NAMES, module, variables
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("between")]
+pytestmark = pytest.mark.real
 
 # conda's channel is a stand-in, made of wheels that the test chose (tests/channel): its versions prove nothing.
 COMPARED = tuple(name for name in NAMES if name != "conda")
@@ -77,6 +77,7 @@ def test_a_model_moves_where_the_closures_agree_and_is_refused_by_name_where_not
     assert "threadpoolctl is 3.5.0 here" in printed
 
 
+@pytest.mark.thorough
 def test_a_model_is_refused_where_conda_brings_more_than_the_wheels_did(
     repositories: dict[str, Path], template: Path, tmp_path: Path, patch: str, index: Index
 ) -> None:

@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 import commands
-import repositories
 from real.careless import install
 
-CONDA = next(parameter for parameter in repositories.TOOLS if parameter.values == ("conda",))
-pytestmark = [pytest.mark.real, pytest.mark.parametrize("tool", [CONDA], indirect=True)]
+pytestmark = [pytest.mark.real, pytest.mark.parametrize("tool", ["conda"], indirect=True)]
 
 PARITY = (".venv/bin/python", "-m", "my_model.parity")
 

@@ -51,7 +51,7 @@ def with_credentials(index: Index) -> dict[str, str]:
     }
 
 
-TOOLS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES if name != "conda"]
+TOOLS = [name for name in NAMES if name != "conda"]
 
 
 @pytest.fixture(params=TOOLS)

@@ -15,7 +15,7 @@ import rendering
 from index import Index, Json, Planted
 from kit.test_lock_reader_pipenv import PIPFILE
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("pipenv")]
+pytestmark = pytest.mark.real
 
 FOLDER = rendering.ROOT / "tools" / "pipenv"
 TOOLS = rendering.ROOT / "template" / ".tools"

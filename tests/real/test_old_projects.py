@@ -8,7 +8,7 @@ import commands
 import repositories
 from update import snapshot
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("uv")]
+pytestmark = pytest.mark.real
 
 PARITY = (".venv/bin/python", "-m", "my_model.parity")
 

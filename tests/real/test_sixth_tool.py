@@ -10,7 +10,7 @@ import rendering
 from index import Index
 from real.careless import install
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("toy")]
+pytestmark = pytest.mark.real
 
 TOY = Path(__file__).resolve().parent.parent / "toy"
 FIRST = "    uv - "

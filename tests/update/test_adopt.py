@@ -21,7 +21,7 @@ import repositories
 from index import Index
 from repositories import variables
 
-pytestmark = [pytest.mark.update, pytest.mark.xdist_group("adopt")]
+pytestmark = pytest.mark.update
 
 PAGE = (rendering.ROOT / "docs" / "adopt.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(?P<language>\w+)(?: (?P<where>\S+))?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -213,8 +213,8 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path: (folder / path).read_bytes() for path in filter(None, listed) if (folder / path).is_file()}
 
 
-# One of a format that is pip's own, one that must be rewritten; `make test-all` takes every kind.
-SAMPLED = {"requirements.txt", "Poetry-1"}
+# The one whose lines must be rewritten; `make test-all` takes every kind.
+SAMPLED = {"Poetry-1"}
 SAMPLE = [
     pytest.param(kind, id=name, marks=[] if name in SAMPLED else pytest.mark.thorough) for name, kind in KINDS.items()
 ]

@@ -23,10 +23,8 @@ DEFAULT_ONLY = pytest.mark.parametrize("tool", [repositories.DEFAULT], indirect=
 
 # `make check`, which the level real runs for each tool, has the same steps but for --strict.
 GREEN = [
-    parameter
-    if parameter.values[0] in {"uv", "pip-tools"}
-    else pytest.param(*parameter.values, marks=[*parameter.marks, pytest.mark.thorough])
-    for parameter in repositories.TOOLS
+    pytest.param(name, marks=[] if name == repositories.DEFAULT else pytest.mark.thorough)
+    for name in repositories.NAMES
 ]
 JOB = "check"
 
