@@ -154,11 +154,5 @@ def versions(root: Path) -> dict[str, str]:
     return {canonicalize_name(entry["name"]): entry["version"] for entry in entries}
 
 
-def downgrade(root: Path, requirement: str) -> None:
-    """Install another version into .venv by pip, over what conda installed, as a careless user does."""
-    pip = (root / ".tools" / "venv" / "bin" / "python", "-m", "pip", "--python", root / ".venv" / "bin" / "python")
-    commands.succeed(root, *pip, "install", "--quiet", "--no-deps", "--root-user-action=ignore", requirement)
-
-
 if __name__ == "__main__":  # what a shell needs to try it by hand: eval "$(python tests/by_hand/conda.py)"
     sys.stdout.writelines(f"export {name}='{value}'\n" for name, value in prepare(Path(), "").items())

@@ -5,8 +5,6 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import commands
-
 NAME = "pip-tools"
 LOCKED = "requirements.txt"
 ENVIRONMENT: dict[str, str] = {"PIP_CONFIG_FILE": os.devnull}
@@ -79,9 +77,3 @@ def versions(root: Path) -> dict[str, str]:
     """Return name -> version of what the project needs to run, read line by line."""
     pins = re.findall(r"^([\w.-]+)==(\S+)", (root / LOCKED).read_text(encoding="utf-8"), re.MULTILINE)
     return dict(pins)
-
-
-def downgrade(root: Path, requirement: str) -> None:
-    """Install another version by hand, as a careless user does."""
-    pip = (root / ".tools/venv/bin/python", "-m", "pip", "--python", ".venv")
-    commands.succeed(root, *pip, "install", "--quiet", "--no-deps", requirement)

@@ -127,9 +127,3 @@ def versions(root: Path) -> dict[str, str]:
     environment = {"VIRTUAL_ENV": str(root / ".tools" / "venv")}  # or it would make .venv to answer
     show = (".tools/venv/bin/poetry", "--no-ansi", "show", "--only", "main", "--no-truncate")
     return dict(re.findall(r"^(\S+) +(?:\(!\) )?(\S+)", commands.succeed(root, *show, **environment), re.MULTILINE))
-
-
-def downgrade(root: Path, requirement: str) -> None:
-    """Install another version into .venv by hand, as a careless user does."""
-    pip = (root / ".tools" / "venv" / "bin" / "python", "-m", "pip", "--python", ".venv/bin/python")
-    commands.succeed(root, *pip, "install", "--quiet", "--no-deps", requirement)

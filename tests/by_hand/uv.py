@@ -85,8 +85,3 @@ def versions(root: Path) -> dict[str, str]:
     here = {"python_version": "3.13", "python_full_version": "3.13.0"}  # the repository's, not that of the tests
     applying = [pin for pin in pins if not pin.marker or pin.marker.evaluate(here)]
     return {pin.name: str(pin.specifier).removeprefix("==") for pin in applying}
-
-
-def downgrade(root: Path, requirement: str) -> None:
-    """Install another version by hand, as a careless user does."""
-    commands.succeed(root, root / ".tools/venv/bin/uv", "pip", "install", "--quiet", "--python", ".venv", requirement)

@@ -1,6 +1,7 @@
 """Starts the service of a rendered repository and asks it."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ import services
 
 ask = services.ask
 
-COMMAND = (".venv/bin/python", "-m", "my_model.api")  # what `make serve` runs
+PYTHON = ".venv/bin/python"
+COMMAND = (PYTHON, "-m", "my_model.api")  # what `make serve` runs
 KEY = "changethis"  # what .env.example has for development
 
 
@@ -25,22 +27,24 @@ def example(repository: Path) -> dict[str, list[dict[str, float]]]:
 
 
 @contextmanager
-def served(folder: Path, **more: str) -> Iterator[tuple[int, "subprocess.Popen[str]"]]:
-    """Serve; give port and process, and end it by SIGTERM."""
+def served(folder: Path, *command: str) -> Iterator[tuple[int, "subprocess.Popen[str]"]]:
+    """Serve by a command (none: that of `make serve`); give port and process, and end it by SIGTERM."""
     port = services.free_port()
     process = subprocess.Popen(
-        COMMAND,
+        command or COMMAND,
         cwd=folder,
-        env=commands.environment(SERVER__PORT=str(port), **more),
+        env=commands.environment(SERVER__PORT=str(port)),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,  # a group of its own: make, where it starts the service
     )
     try:
         services.wait_until_ready(port, lambda: process.poll() is None)
         yield port, process
     finally:
-        process.send_signal(signal.SIGTERM)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
         sys.stdout.write(process.communicate(timeout=30)[0])  # shown where the test fails
 
 

@@ -1,13 +1,8 @@
 """Level real: a model is served again, years later, from the environment it was trained in."""
 
 import json
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,43 +11,18 @@ import pytest
 import commands
 import rendering
 import repositories
-import services
+from real import serving
 
 pytestmark = [pytest.mark.real, pytest.mark.parametrize("tool", [repositories.DEFAULT], indirect=True)]
 
 MODEL = "models/champion.joblib"
-KEY = "changethis"  # what .env.example has for development
-PYTHON = ".venv/bin/python"
 SERVE_OLD = (".tools/reproduce.py", "--package", "my_model", "rebuild", "--serve", MODEL)
-
-
-@contextmanager
-def served(folder: Path, *arguments: str) -> Iterator[int]:
-    """Run a command that ends in a service, give its port, and end the service by SIGTERM."""
-    port = services.free_port()
-    process = subprocess.Popen(
-        [PYTHON, *arguments],
-        cwd=folder,
-        env=commands.environment(SERVER__PORT=str(port)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # a group of its own: make and the service that it starts
-    )
-    try:
-        services.wait_until_ready(port, lambda: process.poll() is None)
-        yield port
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-        sys.stdout.write(process.communicate(timeout=30)[0])  # shown where the test fails
 
 
 def predictions(repository: Path, *arguments: str) -> list[float]:
     """Serve by a command and return what it answers to the example."""
-    example = json.loads((repository / "tests/example.json").read_text(encoding="utf-8"))
-    with served(repository, *arguments) as port:
-        answer = services.ask(port, "POST", "/predict", example, key=KEY)
+    with serving.served(repository, serving.PYTHON, *arguments) as (port, _):
+        answer = serving.ask(port, "POST", "/predict", serving.example(repository), key=serving.KEY)
     assert answer.status == 200, answer
     numbers: list[float] = answer.body["predictions"]
     return numbers
@@ -83,7 +53,7 @@ def test_an_old_model_answers_again_in_its_own_environment(repository: Path) -> 
     # The old environment is really another one than today's.
     (worktree,) = (repository / ".rebuild").iterdir()
     version = "from importlib.metadata import version; print(version('threadpoolctl'))"
-    old, new = (commands.succeed(folder, PYTHON, "-c", version).strip() for folder in (worktree, repository))
+    old, new = (commands.succeed(folder, serving.PYTHON, "-c", version).strip() for folder in (worktree, repository))
     assert (old, new) == (contract["environment"]["packages"]["threadpoolctl"], "3.5.0")
     assert old != new
 
@@ -96,7 +66,7 @@ def test_an_old_model_answers_again_in_its_own_environment(repository: Path) -> 
 
 def test_a_training_into_a_folder_is_refused_in_one_line(repository: Path) -> None:
     before = sorted((repository / "models").iterdir())
-    outcome = commands.run(repository, PYTHON, "-m", "my_model.training", "--output", "models", "--quiet")
+    outcome = commands.run(repository, serving.PYTHON, "-m", "my_model.training", "--output", "models", "--quiet")
     assert outcome.status == 1
     assert outcome.output.splitlines()[-1].startswith("CRITICAL models is a folder, and a model is a file: ")
     assert "Traceback" not in outcome.output
