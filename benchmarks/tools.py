@@ -3,7 +3,8 @@
     build/venv/bin/python benchmarks/tools.py [TOOL…]
 
 The bare commands are those that a team would type without Parity: the tool's own lock, install and `pip check`. Cold:
-there is no lock, or no environment; warm: there is one, and nothing changes. Downloads are in the tool's cache in any
+there is no lock, or no environment; warm: there is one, and nothing changes. Both sides obey the settings of the
+repository: files are copied out of the cache and not linked into it. Downloads are in the tool's cache in any
 case, and packages come from the loopback index of the tests, so that the network is not measured.
 """
 
@@ -53,8 +54,8 @@ BARE = {
     "conda": {
         "lock": f'{BIN}/conda-lock lock --conda "$(command -v micromamba)" --file environment.yml'
         " --file environment-dev.yml",
-        "sync": "micromamba create --yes --quiet --prefix .venv --file conda-lock.yml --category main --category dev"
-        f" && mkdir -p build && {EDITABLE} && {WHEEL} && {CHECK}",
+        "sync": "micromamba create --yes --quiet --always-copy --prefix .venv --file conda-lock.yml"
+        f" --category main --category dev && mkdir -p build && {EDITABLE} && {WHEEL} && {CHECK}",
     },
 }
 

@@ -24,7 +24,9 @@ class Interrogation:
     def __init__(self, template: Path, folder: Path) -> None:
         self._worker = Worker(src_path=str(template), dst_path=folder, defaults=True, quiet=True)
         self._sources = [
-            path.relative_to(template).as_posix() for path in sorted((template / "template").rglob("*.jinja"))
+            path.relative_to(template).as_posix()
+            for path in sorted((template / "template").rglob("*.jinja"))
+            if path.parent.name != ".switch"  # rendered by `make switch` alone
         ]
 
     def ask(self, **answers: object) -> dict[str, Any]:

@@ -51,6 +51,7 @@ def build(folder: Path, tool: str = "uv", framework: str = "scikit-learn") -> Pa
     package, tools = folder / NAME, folder / "tools"
     files = {package / name: source for name, source in sources(framework, tool).items()}
     files |= {tools / name: source for name, source in programs(tool).items()}
+    files |= {tools / source.name: source for source in (TEMPLATE / ".switch").glob("*.py")}
     for place in (package, tools):
         shutil.rmtree(place, ignore_errors=True)
     for link, source in files.items():

@@ -76,9 +76,11 @@ class Environment:
         """Run a command of the pinned pip on it; raises InstallError."""
         run(*PIP, "--python", self.python, command, "--quiet", OWN, *arguments)
 
-    def names(self) -> set[str]:
-        """Return the canonical names of what is installed."""
-        return {canonicalize_name(one.name) for one in distributions(path=[self.about["packages"]])}
+    def versions(self) -> dict[str, str]:
+        """Return the version of what is installed, by canonical name."""
+        found = distributions(path=[self.about["packages"]])
+        # What was removed by hand may have left a folder that says no name.
+        return {canonicalize_name(one.name): one.version for one in found if one.metadata["Name"]}
 
 
 def run(*command: str | Path) -> None:
@@ -107,13 +109,17 @@ def wanted(*, production: bool) -> list[dict[str, Any]]:
 
 def install_packages(environment: Environment, *, production: bool) -> None:
     """Remove what is not locked, and install what is."""
-    packages = wanted(production=production)
+    packages, installed = wanted(production=production), environment.versions()
     project = check_lock.project_name(check_lock.ROOT)
-    if extras := sorted(environment.names() - {package["name"] for package in packages} - {project}):
+    if extras := sorted({*installed} - {package["name"] for package in packages} - {project}):
         environment.pip("uninstall", "--yes", *extras)
+    lines = [f"{requirement(one)}\n" for one in packages]
+    # pip would find out the same, in half a second.
+    if all(installed.get(one["name"]) == one["version"] for one in packages):
+        return
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "requirements.txt")
-        file.write_text("".join(f"{requirement(package)}\n" for package in packages), encoding="utf-8")
+        file.write_text("".join(lines), encoding="utf-8")
         environment.pip("install", *HASHED, "--requirement", file)
 
 

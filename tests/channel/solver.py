@@ -84,7 +84,7 @@ async def solved(channels: Iterable[str], specs: Iterable[str], cache: str) -> l
     sources = [one if "://" in one else f"{ALIAS}/{one}" for one in channels]
     records = await solve(
         sources,
-        list(specs),
+        [MatchSpec(spec) for spec in specs],  # `six 1.16.0` is one, as for micromamba
         gateway=Gateway(cache_dir=Path(cache), default_config=SourceConfig(sharded_enabled=False)),
         platforms=[platform(), "noarch"],
         virtual_packages=virtual_packages(),

@@ -388,14 +388,22 @@ class Solver:
     """Stands in for conda-lock: refuses as often as it is told to, and notes which packages it was to keep."""
 
     def __init__(self, lock: ModuleType, refusals: int = 0) -> None:
-        self.error, self.refusals, self.kept = lock.LockError, refusals, list[set[str]]()
+        self.error, self.refusals, self.kept, self.runs = lock.LockError, refusals, list[set[str]](), 0
 
-    def __call__(self, root: Path, platform: str, pins: list[str]) -> None:
-        if platform == "linux-64":
+    def __call__(self, root: Path, platforms: list[str], pins: list[str]) -> None:
+        self.runs += 1
+        if "linux-64" in platforms:
             self.kept.append({*pins})
             if len(self.kept) <= self.refusals:
                 raise self.error("Could not lock the environment")
         (root / "conda-lock.yml").write_text(lock_text().replace("1.5", "1.7"), encoding="utf-8")
+
+
+@pytest.fixture
+def stale(root: Path) -> None:
+    """The manifest was changed since the lock was made."""
+    path = root / "environment.yml"
+    path.write_text(MANIFEST.replace("  - delta\n", "  - delta >=1\n"), encoding="utf-8")
 
 
 def start(lock: ModuleType, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -409,6 +417,26 @@ ALL = {"_mutex 0.1 conda_forge", "alpha 1.5 pyhd8ed1ab_0", "beta 2.1.3 py313_0",
 }
 
 
+def test_a_lock_that_answers_is_left_as_it_is(
+    lock: ModuleType, monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:  # fmt: skip
+    before = (root / "conda-lock.yml").read_bytes()
+    monkeypatch.setattr(lock, "solve", solver := Solver(lock))
+    assert start(lock, monkeypatch) == 0
+    assert solver.runs == 0
+    assert (root / "conda-lock.yml").read_bytes() == before
+
+
+def test_the_first_lock_is_made_for_all_platforms_at_once(
+    lock: ModuleType, monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:  # fmt: skip
+    (root / "conda-lock.yml").unlink()
+    monkeypatch.setattr(lock, "solve", solver := Solver(lock))
+    assert start(lock, monkeypatch) == 0
+    assert (solver.runs, solver.kept) == (1, [set()])
+
+
+@pytest.mark.usefixtures("stale")
 def test_a_new_lock_keeps_what_is_locked(lock: ModuleType, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     solver = Solver(lock)
     monkeypatch.setattr(lock, "solve", solver)
@@ -417,6 +445,7 @@ def test_a_new_lock_keeps_what_is_locked(lock: ModuleType, monkeypatch: pytest.M
     assert "alpha-1.7" in (root / "conda-lock.yml").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("stale")
 def test_it_lets_go_of_as_little_as_it_must(lock: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     solver = Solver(lock, refusals=2)
     monkeypatch.setattr(lock, "solve", solver)
@@ -435,6 +464,7 @@ def test_an_upgrade_pins_the_newest_and_keeps_the_others(lock: ModuleType, monke
     assert "python_abi 3.13" in solver.kept[-1]
 
 
+@pytest.mark.usefixtures("stale")
 @pytest.mark.parametrize("arguments", [(), ("--add", "six"), ("--add", "six", "--dev"), ("--upgrade", "alpha")])
 def test_where_nothing_answers_nothing_is_changed(
     lock: ModuleType,
@@ -479,7 +509,8 @@ def test_add_stops_before_the_next_key(lock: ModuleType, monkeypatch: pytest.Mon
 VERSION = re.escape(yaml.safe_load((FOLDER / "tool.yml").read_text(encoding="utf-8"))["micromamba"]["version"])
 
 
-@pytest.mark.parametrize("verb", [(), ("--sync",), ("--add", "six"), ("--upgrade", "alpha")])
+@pytest.mark.usefixtures("stale")
+@pytest.mark.parametrize("verb", [(), ("--sync", "demo"), ("--add", "six"), ("--upgrade", "alpha")])
 def test_without_micromamba_one_sentence_says_where_to_get_it(
     lock: ModuleType,
     monkeypatch: pytest.MonkeyPatch,
@@ -505,7 +536,7 @@ def test_a_failed_sync_leaves_the_environment(
     (root / ".venv").mkdir()
     (root / ".venv" / "mine").touch()
     monkeypatch.setattr(lock.shutil, "which", lambda _: "false")
-    assert start(lock, monkeypatch, "--sync") == 1
+    assert start(lock, monkeypatch, "--sync", "demo") == 1
     assert (root / ".venv" / "mine").exists()
 
 

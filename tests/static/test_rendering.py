@@ -314,8 +314,11 @@ def test_nothing_outside_a_tools_folder_asks_which_tool_it_is() -> None:
         for statement in statements(path)
         if TOOL_NAMES.search(INCLUDE.sub("", statement))
     }
-    # The kit is told the name, and compares nothing with it.
-    assert asked == {"template/src/{{ package_name }}/parity/pins.toml.jinja": "{{ package_manager }}"}
+    # The kit and `make switch` are told the name, and compare nothing with it.
+    assert asked == {
+        "template/src/{{ package_name }}/parity/pins.toml.jinja": "{{ package_manager }}",
+        "template/.switch/tool.json.jinja": "{{ dict(tool, name=package_manager) | to_json }}",
+    }
 
 
 # The form that all have: a signature, a raise, the keys that check_lock reads.

@@ -8,8 +8,7 @@ LOCK = $(CONDA)
 # hash from the manifest, without network.
 CHECK =
 # Never `conda-lock install`: it checks md5 only. micromamba checks sha256.
-SYNC = $(CONDA) --sync && $(TOOLS)/python .tools/install.py --project-only
-PIP_CHECK = $(TOOLS)/python -m pip --python .venv check
+SYNC = $(CONDA) --sync $(PACKAGE) && $(TOOLS)/python .tools/install.py --project-only
 ADD = $(CONDA) --add '$(PKG)' $(if $(DEV),--dev)
 UPGRADE = $(CONDA) --upgrade '$(PKG)'
 WHY = $(CONDA) --why '$(PKG)'

@@ -1,6 +1,6 @@
 """Lock, add, upgrade, explain, sync: conda-lock and micromamba behind the verbs of make. Owned by the template.
 
-    lock.py [--add PKG [--dev] | --upgrade PKG | --why PKG | --sync]
+    lock.py [--add PKG [--dev] | --upgrade PKG | --why PKG | --sync PACKAGE]
 
 conda-lock solves everything anew each time. Here micromamba is told to keep what is locked (its setting
 `pinned_packages`), and lets go of as little as it must. It all happens in a copy: where it fails, the manifest and the
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import check_lock
 import lock_reader
 
 ROOT = Path(__file__).absolute().parent.parent
@@ -95,16 +96,11 @@ def keeping(root: Path, platform: str, entries: Entries, moving: str) -> Iterato
     yield []
 
 
-def solve(root: Path, platform: str, pins: list[str]) -> None:
-    """Let conda-lock write the lock of one platform beside those of the others; raises LockError."""
-    command = [
-        str(Path(sys.executable).with_name("conda-lock")),
-        "lock",
-        "--conda",
-        micromamba(),
-        "--platform",
-        platform,
-    ]
+def solve(root: Path, platforms: list[str], pins: list[str]) -> None:
+    """Let conda-lock write the lock of these platforms beside those of the others; raises LockError."""
+    command = [str(Path(sys.executable).with_name("conda-lock")), "lock", "--conda", micromamba()]
+    command += [word for platform in platforms for word in ("--platform", platform)]
+    print("conda-lock lock for", *platforms, flush=True)
     with tempfile.TemporaryDirectory() as empty:
         # Of a package in its cache micromamba prints no more than the name, and conda-lock looks for the rest where
         # micromamba 2.6 and newer no longer keep it: https://github.com/conda/conda-lock/issues/906
@@ -129,7 +125,7 @@ def newest(root: Path, platform: str, name: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         for file in FILES:
             shutil.copy2(root / file, folder)
-        solve(Path(folder), platform, [])
+        solve(Path(folder), [platform], [])
         return pin(packages(Path(folder), platform)[name])
 
 
@@ -140,14 +136,16 @@ def lock(root: Path, moving: str, *, upgrade: str = "") -> None:
     """
     before = {platform: packages(root, platform) for platform in lock_reader.platforms(root)}
     (root / LOCK).unlink(missing_ok=True)
+    if not any(before.values()):
+        solve(root, [*before], [])
+        return
     for platform, entries in before.items():
-        print("conda-lock lock --platform", platform, *MANIFEST_OPTIONS, flush=True)
         top = []
         if upgrade and moving in entries:
             top = [newest(root, platform, moving) if upgrade == "*" else f"{moving} {upgrade}"]
         for kept in keeping(root, platform, entries, moving):
             try:
-                solve(root, platform, [*kept, *top])
+                solve(root, [platform], [*kept, *top])
                 break
             except LockError:
                 if not kept:
@@ -179,10 +177,13 @@ def add(path: Path, text: str) -> str:
 
 def relock(options: argparse.Namespace) -> None:
     """Make the lock, with one more spec or with one package moved, in a copy; then put it in the place of the old."""
-    micromamba()
-    changed = lock_reader.MANIFESTS[options.dev]
     for name in FILES:
         lock_reader.read(ROOT, name)
+    if not (options.add or options.upgrade) and not [*check_lock.reasons(ROOT, ROOT / LOCK, noting=True)]:
+        print(f"{LOCK} answers {' and '.join(lock_reader.MANIFESTS)}: nothing to solve.")
+        return
+    micromamba()
+    changed = lock_reader.MANIFESTS[options.dev]
     with tempfile.TemporaryDirectory(dir=ROOT / ".tools") as folder:
         copy = Path(folder)
         for name in (*FILES, *([LOCK] if (ROOT / LOCK).exists() else [])):
@@ -215,8 +216,24 @@ def why(wanted: str) -> None:
         seen.add(name)
 
 
-def sync() -> None:
-    """Make .venv anew from the lock: into one that is there micromamba installs without removing; raises LockError."""
+def as_locked(package: str) -> bool:
+    """Tell whether .venv is the lock to the last file, as `verify` sees it; `package` holds the kit."""
+    command = (ROOT / ".venv" / "bin" / "python", "-m", f"{package}.parity", "verify", "--deep", "--strict", "--json")
+    try:
+        told = subprocess.run(command, cwd=ROOT, capture_output=True, check=False).stdout
+        return any(link["name"] == "environment" and link["ok"] for link in json.loads(told)["links"])
+    except (OSError, ValueError, LookupError, TypeError):  # there is no environment, or no project in it
+        return False
+
+
+def sync(package: str) -> None:
+    """Make .venv from the lock, where it is not: into one that is there micromamba installs without removing.
+
+    Raises LockError.
+    """
+    if as_locked(package):
+        print(f".venv is what {LOCK} says: nothing to install.", flush=True)
+        return
     command = [micromamba(), "create", "--yes", "--quiet", "--always-copy", "--prefix", ".venv", "--file", LOCK]
     here, before = ROOT / ".venv", ROOT / ".tools" / "venv" / "before"
     shutil.rmtree(before, ignore_errors=True)
@@ -236,12 +253,12 @@ def main() -> int:
     verbs = parser.add_mutually_exclusive_group()
     for verb in ("--add", "--upgrade", "--why"):
         verbs.add_argument(verb, metavar="PKG", default="")
-    verbs.add_argument("--sync", action="store_true", help="make .venv what the lock says")
+    verbs.add_argument("--sync", metavar="PACKAGE", help="make .venv what the lock says; the project's own package")
     parser.add_argument("--dev", action="store_true", help="add it for developers only")
     options = parser.parse_args()
     try:
         if options.sync:
-            sync()
+            sync(options.sync)
         elif options.why:
             why(options.why)
         else:

@@ -237,6 +237,16 @@ def entries(root: Path) -> list[Entry]:
     ]
 
 
+def only_here(root: Path) -> set[str]:
+    """Return the locked packages that are no Python, so that no package index has them; raises ValueError.
+
+    What runs by Python depends on it.
+    """
+    return {
+        canonical(entry["name"]) for entry in _lock(root)["package"] if "python" not in (entry["dependencies"] or ())
+    }
+
+
 def asked(root: Path) -> dict[str, tuple[Any, Any] | dict[str, list[str]]]:
     """Return what the manifest asks for, and the digest of it beside the one that the lock was made for.
 

@@ -8,7 +8,6 @@ LOCK = $(COMPILE)
 CHECK =
 # Not pip-sync: it wants pip in the environment, and takes the project itself for an extra.
 SYNC = $(TOOLS)/python .tools/install.py
-PIP_CHECK = $(TOOLS)/python -m pip --python .venv check
 ADD = $(COMPILE) --add '$(PKG)' $(if $(DEV),--dev)
 UPGRADE = $(COMPILE) --upgrade '$(PKG)'
 WHY = $(TOOLS)/python .tools/lock.py --why '$(PKG)'

@@ -9,7 +9,6 @@ LOCK = $(RESOLVE)
 CHECK = $(TOOLS)/python .tools/lock.py --verify
 # Not `pipenv sync`: it takes a stale lock and entries without a hash, and removes nothing.
 SYNC = $(TOOLS)/python .tools/install.py
-PIP_CHECK = $(TOOLS)/python -m pip --python .venv/bin/python check
 ADD = $(RESOLVE) --add '$(PKG)' $(if $(DEV),--dev)
 UPGRADE = $(RESOLVE) --upgrade '$(PKG)'
 WHY = $(TOOLS)/python .tools/lock.py --why '$(PKG)'

@@ -16,13 +16,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from pipenv.vendor import tomlkit  # it keeps comments and layout; Pipenv edits Pipfile with it
 
 import lock_reader
 
@@ -92,19 +92,20 @@ def source(folder: Path) -> dict[str, str]:
         theirs = Path(os.environ.get("NETRC", Path.home() / ".netrc"))
         words = [re.sub(r'(["\\])', r"\\\1", unquote(word or "")) for word in (address.username, address.password)]
         own = folder / ".netrc.lock"
-        own.touch(mode=0o600)
-        before = theirs.read_text(encoding="utf-8") if theirs.is_file() else ""
-        line = 'machine {} login "{}" password "{}"'.format(address.hostname, *words)
-        own.write_text(f"{before}\n{line}\n", encoding="utf-8")
+        if not own.exists():  # a process that was started before may be reading it
+            own.touch(mode=0o600)
+            before = theirs.read_text(encoding="utf-8") if theirs.is_file() else ""
+            line = 'machine {} login "{}" password "{}"'.format(address.hostname, *words)
+            own.write_text(f"{before}\n{line}\n", encoding="utf-8")
         found["NETRC"] = str(own)
     if address.hostname and "source" not in lock_reader.read(folder, MANIFEST):
         found["PIPENV_PYPI_MIRROR"] = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()
     return found
 
 
-def run(folder: Path, *arguments: str, **more: str) -> tuple[int, str]:
-    """Run Python with arguments in a folder; return its status and what it said for people."""
-    result = subprocess.run(
+def start(folder: Path, *arguments: str, **more: str) -> subprocess.Popen[str]:
+    """Start Python with arguments in a folder, and without this machine's settings."""
+    return subprocess.Popen(
         (sys.executable, *arguments),
         cwd=folder,
         env=variables() | more,
@@ -112,15 +113,36 @@ def run(folder: Path, *arguments: str, **more: str) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
     )
+
+
+def run(folder: Path, *arguments: str, **more: str) -> tuple[int, str]:
+    """Run Python with arguments in a folder; return its status and what it said for people."""
+    process = start(folder, *arguments, **more)
     # Before an error Pipenv tells its progress, and after it all of it again in a traceback.
-    said = result.stdout.partition("Traceback (most recent")[0]
-    return result.returncode, said[max(said.find("ERROR:"), 0) :].strip()
+    said = process.communicate()[0].partition("Traceback (most recent")[0]
+    return process.returncode, said[max(said.find("ERROR:"), 0) :].strip()
 
 
-def require_upload_times(folder: Path) -> None:
-    """Raise LockingError where a cooldown is asked for and an index tells no upload times: Pipenv would not say so."""
+@contextlib.contextmanager
+def upload_times_required(folder: Path) -> Iterator[None]:
+    """Raise LockingError where a cooldown is asked for and an index tells no upload times: Pipenv would not say so.
+
+    The indexes are asked while Pipenv resolves, which takes longer.
+    """
+    asking = [start(folder, *words, **more) for words, more in questions(folder)]
+    try:
+        yield
+    finally:
+        if any("upload-time" in process.communicate()[0] for process in asking):
+            raise LockingError(
+                "The index does not say when a file was uploaded, so no cooldown can be kept: repeat with NOW=1, or set"
+                " cooldown_days to 0 (`copier update --data cooldown_days=0`). Nothing was changed."
+            )
+
+
+def questions(folder: Path) -> Iterator[tuple[tuple[str, ...], dict[str, str]]]:
+    """Yield, for each index, pip's command that fails where it tells no upload times, and its variables."""
     if "PIP_UPLOADED_PRIOR_TO" not in os.environ:
         return
     manifest = lock_reader.read(folder, MANIFEST)
@@ -133,12 +155,7 @@ def require_upload_times(folder: Path) -> None:
         ]
         index = {"PIP_INDEX_URL": os.path.expandvars(one["url"])} if one["url"] else {}
         for name in names[:1]:
-            _, said = run(folder, "-m", "pip", "index", "versions", "--no-input", name, **(source(folder) | index))
-            if "upload-time" in said:
-                raise LockingError(
-                    "The index does not say when a file was uploaded, so no cooldown can be kept: repeat with NOW=1, or"
-                    " set cooldown_days to 0 (`copier update --data cooldown_days=0`). Nothing was changed."
-                )
+            yield ("-m", "pip", "index", "versions", "--no-input", name), source(folder) | index
 
 
 def resolved(folder: Path, pins: Pins) -> str:
@@ -222,6 +239,8 @@ def add(folder: Path, line: str, table: str) -> None:
     entry: dict[str, str | list[str]] = {"version": str(wanted.specifier) or "*"}
     entry |= {"extras": sorted(wanted.extras)} if wanted.extras else {}
     entry |= {"markers": str(wanted.marker)} if wanted.marker else {}
+    # It keeps comments and layout, and Pipenv edits Pipfile with it; slow to import, and only this asks for it.
+    tomlkit = import_module("pipenv.vendor.tomlkit")
     inline = tomlkit.inline_table()
     inline.update(entry)
     value = inline if len(entry) > 1 else entry["version"]
@@ -266,8 +285,7 @@ def make(options: argparse.Namespace) -> None:
     """Change the manifest where that was asked for, and make the lock; raises LockingError or ValueError."""
     print(f"Resolving {MANIFEST} into {LOCK}", flush=True)
     lock_reader.read(ROOT, MANIFEST)
-    with copied() as folder:
-        require_upload_times(folder)
+    with copied() as folder, upload_times_required(folder):
         before = pins_of(folder)
         if options.add:
             add(folder, options.add, TABLES[options.dev])

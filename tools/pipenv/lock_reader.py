@@ -191,4 +191,7 @@ def _line(name: str, item: Entry) -> str:
     named = [f"{key} {item[key]}" for key in default_environment() if key in item]
     marker = " and ".join(f"({one})" for one in [*named, *([item["markers"]] if item.get("markers") else [])])
     specifier = "" if version == "*" else f"=={version}" if version[:1].isdigit() else version
+    if "git" in item:
+        below = f"#subdirectory={item['subdirectory']}" if "subdirectory" in item else ""
+        specifier = f" @ git+{item['git']}{'@' if 'ref' in item else ''}{item.get('ref', '')}{below}"
     return f"{name}{extras}{specifier}{f' ; {marker}' if marker else ''}"

@@ -16,7 +16,6 @@ LOCK = $(RESOLVE) lock
 CHECK =
 # Poetry makes an environment where there is none, and only refuses one of another Python.
 SYNC = grep -qs "^version.*= {{ python_version }}\." .venv/pyvenv.cfg || rm -rf .venv; $(POETRY) sync
-PIP_CHECK = $(TOOLS)/python -m pip --python .venv/bin/python check
 ADD = $(RESOLVE) add --lock $(if $(DEV),--dev) '$(PKG)'
 UPGRADE = case '$(PKG)' in *[=\<\>~!@]*) echo "Poetry upgrades to the newest release that the manifest allows: leave" \
 	"the version out, or ask for it in the manifest, by make add PKG='$(PKG)'." >&2; exit 1;; esac; \
