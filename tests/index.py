@@ -78,6 +78,8 @@ class Planted:
 class Index(ThreadingHTTPServer):
     """A package index on loopback, open as long as its `with` block; `requests` are the paths that were asked of it.
 
+    `host` is another address of this machine's own, for containers.
+
     It has what is planted and, with `upstream`, all that this machine's default index has; where there is a folder
     `cache`, that one is asked once a day for each package.
     """
@@ -92,9 +94,10 @@ class Index(ThreadingHTTPServer):
         cache: Path | None = None,
         credentials: tuple[str, str] | None = None,
         port: int = 0,
+        host: str = "127.0.0.1",
     ) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}/simple/"
+        super().__init__((host, port), _Handler)
+        self.url = f"http://{host}:{self.server_port}/simple/"
         self.requests: list[str] = []
         self.key = "Basic " + base64.b64encode(":".join(credentials).encode()).decode() if credentials else None
         self._upstream, self._cache = upstream, cache

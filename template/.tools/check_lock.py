@@ -1,6 +1,7 @@
 """Does the lock answer the manifest, with a hash and a known origin for everything? Owned by the template.
 
-    check_lock.py --package NAME [--note-origins] [--holds PACKAGE] [--write FILE [--production]] [-- COMMAND…]
+    check_lock.py --package NAME [--note-origins] [--holds PACKAGE] [--write FILE [--production]] [--labels]
+                  [-- COMMAND…]
 
 COMMAND is the tool's own check. It runs before anything is installed, with the Python of .tools/venv; `verify` asks
 it where the files are not those that `make sync` checked. What differs between tools is in lock_reader.py.
@@ -440,6 +441,32 @@ def write(package: str, path: Path, *, production: bool) -> Iterator[str]:
         yield f"{path} cannot be written ({error.strerror}): name a file in a folder of yours."
 
 
+def label(package: str) -> Iterator[str]:
+    """Print what an image of this lock says of itself, as options of `docker build`; yield what went wrong.
+
+    https://github.com/opencontainers/image-spec/blob/main/annotations.md#pre-defined-annotation-keys
+    """
+    kit = importlib.import_module(f"{package}.parity.lock")
+    try:
+        lock = kit.read_native(ROOT)
+    except kit.LockError as error:
+        yield str(error)
+        return
+    said = {
+        "org.opencontainers.image.title": lock.project,
+        "org.opencontainers.image.revision": commit(),
+        "parity.lock": f"sha256:{lock.digest}",
+        "parity.signature": kit.signature(lock.target, kit.pins()["python"]["version"]),
+    }
+    print(*(f"--label={key}={value}" for key, value in said.items() if value))
+
+
+def commit() -> str:
+    """Return the commit that is checked out, with -dirty where files of git's have changed, "" without git."""
+    words = ("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+
+
 def not_held(line: str) -> Iterator[str]:
     """Yield a sentence where the lock does not hold the package that a requirement names."""
     try:
@@ -461,6 +488,8 @@ def findings(options: argparse.Namespace) -> Iterator[str]:
         note_origins(ROOT)
     if options.write:
         yield from write(options.package, options.write, production=options.production)
+    if options.labels:
+        yield from label(options.package)
 
 
 def main() -> int:
@@ -471,6 +500,7 @@ def main() -> int:
     parser.add_argument("--holds", metavar="PACKAGE", help="a package that must be in the lock")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the lock in the neutral form")
     parser.add_argument("--production", action="store_true", help="write only what the project needs to run")
+    parser.add_argument("--labels", action="store_true", help="print the labels of an image of this lock")
     parser.add_argument("command", nargs="*", help="the tool's own check")
     for sentence in findings(parser.parse_args()):
         print(sentence, file=sys.stderr)

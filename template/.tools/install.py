@@ -1,6 +1,6 @@
 """Make an environment what the lock says, and install the project into it. Owned by the template.
 
-    install.py [--into FOLDER] [--production] [--packages-only | --project-only]
+    install.py [--into FOLDER] [--production] [--packages-only | --project-only | --compile-only] [--apart FOLDER]
 
 It never resolves: pip gets every version and every hash from the lock, as lock_reader.py reads it. The project is
 built by the backend that .tools/requirements.txt pins, since pip would fetch one that nobody locked. Runs with the
@@ -147,33 +147,42 @@ def wheel_of_project(environment: Environment, *, editable: bool) -> Iterator[Pa
         shutil.rmtree(folder)
 
 
-def install_project(environment: Environment, *, production: bool) -> None:
-    """Install the project itself: in production a copy, otherwise a pointer to src/."""
+def install_project(environment: Environment, *, production: bool, apart: Path | None = None) -> None:
+    """Install the project itself: in production a copy, otherwise a pointer to src/.
+
+    `apart` is a folder that takes the place of the environment's own, to be laid over it later.
+    """
+    place = ("--prefix", apart, "--ignore-installed") if apart else ("--force-reinstall",)
     with wheel_of_project(environment, editable=not production) as wheel:
-        environment.pip("install", "--no-deps", "--no-index", "--no-compile", "--force-reinstall", wheel)
+        environment.pip("install", "--no-deps", "--no-index", "--no-compile", *place, wheel)
 
 
-def compile_all(environment: Environment) -> None:
+def compile_all(environment: Environment, apart: Path | None = None) -> None:
     """Compile all modules, so that the first request need not, nor a file system that cannot be written.
 
-    By hash and unchecked: the .pyc are the same bytes in each build. https://peps.python.org/pep-0552/
+    By hash, unchecked and one after the other: the .pyc are the same bytes in each build, which they are not where
+    several processes share the work. https://peps.python.org/pep-0552/, https://github.com/python/cpython/issues/78274
     """
-    quick = ("-q", "-j", "0", "--invalidation-mode", "unchecked-hash")
+    quick = ("-q", "--invalidation-mode", "unchecked-hash")
+    packages = Path(environment.about["packages"])
+    # Where it is laid over the environment later, the paths in the .pyc are those that it will have.
+    folder = apart / packages.relative_to(environment.folder.resolve()) if apart else packages
+    places = ("-s", apart, "-p", environment.folder) if apart else ()
     # A package may carry a file that is no Python of this version, such as a template: that is no fault of the lock.
-    command = [environment.python, "-m", "compileall", *quick, environment.about["packages"]]
+    command = [environment.python, "-m", "compileall", *quick, *places, folder]
     subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
 
 
 def install(options: argparse.Namespace) -> None:
     """Do what was asked for, in its order; raises InstallError or ValueError, each with one sentence."""
     environment = Environment(check_lock.ROOT / options.into)
-    if not options.project_only:
+    if not (options.project_only or options.compile_only):
         environment.make()
         install_packages(environment, production=options.production)
-    if not options.packages_only:
-        install_project(environment, production=options.production)
+    if not (options.packages_only or options.compile_only):
+        install_project(environment, production=options.production, apart=options.apart)
     if options.production:
-        compile_all(environment)
+        compile_all(environment, options.apart)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -184,6 +193,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parts = parser.add_mutually_exclusive_group()
     parts.add_argument("--packages-only", action="store_true", help="leave the project itself out")
     parts.add_argument("--project-only", action="store_true", help="install nothing but the project itself")
+    parts.add_argument("--compile-only", action="store_true", help="install nothing, and compile what is there")
+    parser.add_argument("--apart", type=Path, help="put the project there, to be laid over the environment later")
     try:
         install(parser.parse_args(arguments))
     except (InstallError, ValueError) as error:

@@ -49,7 +49,7 @@ MARKERS = {
 }
 # Of a CPython's prefix: what is not installed by its package, or holds no more than tests.
 LEFT_OUT = re.compile(
-    r"(^|/)(__pycache__|test|tests|idlelib|tkinter|turtledemo|ensurepip|site-packages|config-3[^/]*)(/|$)|\.a$"
+    r"(^|/)(__pycache__|test|tests|idlelib|tkinter|turtledemo|ensurepip|site-packages|config-3[^/]*)(/|$)|/_tkinter[^/]*$|\.a$"
 )
 EXECUTABLES = re.compile(r"bin/(python|python3|python3\.\d+)")
 

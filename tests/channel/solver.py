@@ -196,6 +196,8 @@ def create(options: argparse.Namespace) -> None:
         asyncio.run(install(records, target_prefix=options.prefix, cache_dir=CACHE, show_progress=False))
     except Exception as error:  # noqa: BLE001 - a download, a hash, a disk: all end the same way
         leave(str(error))
+    for path in (options.prefix / "conda-meta").glob("*.json"):
+        path.chmod(0o644)  # as micromamba writes it; py-rattler keeps it from other users
     if options.always_copy:
         for path in options.prefix.rglob("*"):
             if path.is_file() and not path.is_symlink() and path.stat().st_nlink > 1:

@@ -13,4 +13,6 @@ COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
     PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
     REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt
+# The tests' own index speaks http, which pip takes from loopback only.
+ENV PIP_TRUSTED_HOST=172.17.0.1
 CMD ["python3"]

@@ -24,8 +24,14 @@ def test_without_micromamba_a_sentence_says_where_to_get_it(repository: Path) ->
     folders = os.environ["PATH"].split(os.pathsep)
     path = os.pathsep.join(folder for folder in folders if not Path(folder, "micromamba").exists())
     assert shutil.which("micromamba", path=path) is None
+    # Where the lock answers and the environment is as locked, there is nothing to do for it.
     for verb in ("lock", "sync"):
-        printed = commands.refuse(repository, "make", verb, PATH=path)
+        assert "nothing to" in commands.succeed(repository, "make", verb, PATH=path)
+    shutil.rmtree(repository / ".venv")
+    refused = [commands.refuse(repository, "make", "sync", PATH=path)]
+    (repository / "conda-lock.yml").unlink()
+    refused.append(commands.refuse(repository, "make", "lock", PATH=path))
+    for printed in refused:
         assert "micromamba is not on PATH" in printed
         assert "https://mamba.readthedocs.io/en/latest/installation/" in printed
 

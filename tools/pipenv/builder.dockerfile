@@ -1,4 +1,4 @@
-COPY pyproject.toml Pipfile Pipfile.lock ./
+COPY pyproject.toml Pipfile Pipfile.loc[k] ./
 RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=netrc,target=/root/.netrc \
     PYTHONPATH=src .tools/venv/bin/python .tools/check_lock.py --package {{ package_name }} -- .tools/venv/bin/python .tools/lock.py --verify \
     && .tools/venv/bin/python .tools/install.py --into /opt/venv --production --packages-only

@@ -24,6 +24,10 @@ from .settings import get_settings
 
 log = logging.getLogger(__name__)
 
+# What to add for a driver whose package alone is not enough: this one brings PostgreSQL's C library along.
+# https://www.psycopg.org/psycopg3/docs/basic/install.html
+PACKAGES = {"psycopg": "psycopg[binary]"}
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A time in UTC. SQLite keeps no zone, so it is put back on the way out."""
@@ -67,9 +71,17 @@ class PredictionLog:
             # hide_parameters: errors then name the statement and not its values, which do not belong in a log.
             self._engine = create_engine(make_url(url), hide_parameters=True, pool_pre_ping=True)
         except ArgumentError:
-            raise ValueError("DATABASE_URL is no SQLAlchemy URL, such as sqlite:///predictions.db.") from None
+            raise ValueError(
+                "DATABASE_URL is no SQLAlchemy URL, such as sqlite:///predictions.db or postgresql://user:password@host/name."
+            ) from None
         except ImportError as error:
-            raise ValueError(f"DATABASE_URL needs a driver: add {error.name} to the manifest.") from None
+            # Nameless where the driver is there and its C library is not.
+            driver = error.name or make_url(url).get_driver_name()
+            wanted = PACKAGES.get(driver, driver)
+            raise ValueError(
+                f"DATABASE_URL needs {driver}: run `make add PKG='{wanted}'`, with conda `make add PKG={driver}`."
+            ) from None
+        self._created = False
         if self._engine.dialect.name == "sqlite":
             if self._engine.url.database in {None, "", ":memory:"}:
                 raise ValueError("DATABASE_URL is in memory, where nothing can be traced: name a file.")
@@ -79,6 +91,7 @@ class PredictionLog:
         """Raise UnavailableError where the database is away; creates the table where there is none."""
         with self._connected() as connection:
             Base.metadata.create_all(connection)
+        self._created = True
 
     def record(
         self, inputs: Sequence[dict[str, float]], predictions: Sequence[float], **made_by: str
@@ -88,6 +101,8 @@ class PredictionLog:
         `made_by` is `model`, `environment` and `version`, as the table has them. Raises UnavailableError
         where nothing was written: then nothing may be answered either.
         """
+        if not self._created:  # the database was away at the start
+            self.check()
         now = datetime.now(UTC)
         rows: list[dict[str, Any]] = [
             {"id": uuid.uuid4(), "at": now, "inputs": asked, "prediction": answered, **made_by}

@@ -33,7 +33,7 @@ SYNC, ANEW, SETUP = "make sync", "make clean sync", "make clean setup"  # each d
 class Finding:
     """One difference; a warning breaks no link."""
 
-    kind: str  # missing, extra, version, changed, shadowed, interpreter, hashes; stale, fault, contract
+    kind: str  # missing, extra, version, changed, shadowed, interpreter, hashes, library; stale, fault, contract
     name: str
     message: str  # one sentence
     repair: str  # one command

@@ -155,6 +155,8 @@ def _environment(chain: _Chain) -> Link:
     if chain.deep:
         brought = {name: native.records(prefix, one) for name, one in chain.first.items()} if native else {}
         findings += drift.changes(chain.lock, drift.changed(chain.first.values(), brought))
+    if chain.deep and chain.root is None:
+        findings += import_module(".libraries", __package__).missing(prefix)
     count = sum(package.name in chain.first for package in chain.lock.packages)
     every = ", every file as its wheel brought it" if chain.deep else ""
     return chain.link("environment", f"Python {platform.python_version()}, {count} packages as locked{every}", findings)
