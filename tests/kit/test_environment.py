@@ -351,3 +351,15 @@ def test_every_file_of_this_environment_is_as_installed() -> None:
     numpy = drift.installed(drift.found())["numpy"]
     assert list(drift.changed([numpy], {})) == []
     assert len(drift.records(numpy) or []) > 100
+
+
+def test_a_file_that_may_not_be_read_is_one_sentence(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(_: object) -> None:
+        raise PermissionError(13, "Permission denied", "models/champion.joblib")
+
+    monkeypatch.setitem(environment.LINKS, "model", closed)
+    link = environment.check().links[-1]
+    assert link.ok is False
+    assert [finding.message for finding in link.findings] == [
+        "models/champion.joblib cannot be read here: Permission denied."
+    ]

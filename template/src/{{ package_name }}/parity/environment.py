@@ -205,6 +205,9 @@ def _guarded(name: str, chain: _Chain) -> Link:
         return LINKS[name](chain)
     except LockError as error:
         return Link(name, "cannot be read", ok=False, findings=(_told("fault", str(error)),))
+    except OSError as error:
+        sentence = f"{error.filename} cannot be read here: {error.strerror}."
+        return Link(name, "cannot be read", ok=False, findings=(_told("fault", sentence, otherwise=""),))
 
 
 def python_minor() -> str:
