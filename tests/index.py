@@ -86,7 +86,7 @@ class Index(ThreadingHTTPServer):
 
     request_queue_size = 128  # uv opens dozens of connections at once
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a test says of its index
         self,
         planted: tuple[Planted, ...] | list[Planted] = (),
         *,

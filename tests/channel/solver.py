@@ -199,11 +199,16 @@ def create(options: argparse.Namespace) -> None:
     for path in (options.prefix / "conda-meta").glob("*.json"):
         path.chmod(0o644)  # as micromamba writes it; py-rattler keeps it from other users
     if options.always_copy:
-        for path in options.prefix.rglob("*"):
-            if path.is_file() and not path.is_symlink() and path.stat().st_nlink > 1:
-                copy = path.with_name(f"{path.name}.copy")
-                shutil.copy2(path, copy)
-                copy.replace(path)
+        separate(options.prefix)
+
+
+def separate(prefix: Path) -> None:
+    """Make a file of its own of each link into the cache."""
+    for path in prefix.rglob("*"):
+        if path.is_file() and not path.is_symlink() and path.stat().st_nlink > 1:
+            copy = path.with_name(f"{path.name}.copy")
+            shutil.copy2(path, copy)
+            copy.replace(path)
 
 
 def main() -> None:

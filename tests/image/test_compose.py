@@ -26,7 +26,7 @@ pytestmark = [
 KEY, PASSWORD = "key-of-the-test", "password-of-the-test"
 COMPOSE = ("docker", "compose", "--profile", "postgres")
 SQLITE = "sqlite:////data/predictions.db"
-POSTGRES = f"postgresql://predictions:{PASSWORD}@postgres/predictions"
+POSTGRES = f"postgresql://predictions:{PASSWORD}@postgres/predictions?connect_timeout=5"
 PORT = 8000  # as compose.yaml publishes it; here it is the engine's own loopback
 
 

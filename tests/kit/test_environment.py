@@ -353,7 +353,8 @@ def test_every_file_of_this_environment_is_as_installed() -> None:
     assert len(drift.records(numpy) or []) > 100
 
 
-def test_a_file_that_may_not_be_read_is_one_sentence(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("place")
+def test_a_file_that_may_not_be_read_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def closed(_: object) -> None:
         raise PermissionError(13, "Permission denied", "models/champion.joblib")
 
