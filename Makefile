@@ -37,6 +37,7 @@ test-interview: ## The questions, answered on a terminal
 test-real: ## Each tool locks, installs, tests, trains, serves, refuses tampering (minutes)
 test-workflow: ## The rendered CI, step by step, on this machine
 test-update: ## Old version + a user's work -> copier update
+test-static: build/checkov/.complete
 $(LEVELS:%=test-%): $(VENV)/.complete
 	$(PYTEST) -m "$(@:test-%=%)"
 
@@ -65,9 +66,10 @@ lint: $(VENV)/.complete  ## ruff, mypy --strict, and this repository's own workf
 bench: $(VENV)/.complete  ## Every measurement against its limit (on a quiet machine, minutes)
 	@for program in benchmarks/*.py; do echo "$$program"; $(VENV)/bin/python "$$program" || exit 1; done
 
-lock: $(VENV)/.complete  ## Make both locks from pyproject.toml (UPGRADE=--upgrade moves every pin)
+lock: $(VENV)/.complete  ## Make the locks from pyproject.toml (UPGRADE=--upgrade moves every pin)
 	$(COMPILE) $(UPGRADE) --group dev --output-file requirements.txt >/dev/null
 	$(COMPILE) $(UPGRADE) --group render --constraints requirements.txt --output-file requirements-render.txt >/dev/null
+	$(COMPILE) $(UPGRADE) --group checkov --only-binary :all: --output-file requirements-checkov.txt >/dev/null
 
 clean:  ## Remove build/
 	rm -rf build
@@ -81,6 +83,14 @@ $(VENV)/.complete build/demo-venv/.complete: | check-python
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check \
 		--require-hashes --only-binary :all: -r $<
+	@touch $@
+
+# uv, since pip takes a minute for its hundred packages.
+build/checkov/.complete: requirements-checkov.txt | $(VENV)/.complete
+	@rm -rf $(@D)
+	@echo "Installing $< into $(@D)"
+	@$(VENV)/bin/uv venv --quiet --python $(VENV)/bin/python $(@D)
+	@$(VENV)/bin/uv pip install --quiet --python $(@D) --require-hashes --only-binary :all: --requirements $<
 	@touch $@
 
 check-python:
