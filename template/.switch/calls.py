@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -17,14 +18,24 @@ class SwitchError(RuntimeError):
     """It is not switched; the message says why and what to do."""
 
 
+# What a Makefile exports; `?=` leaves what a user has set.
+EXPORT = re.compile(r"^export (?P<name>\w+) *(?P<how>[?:]?)= *(?P<value>.*)$", re.MULTILINE)
+
+
 @cache
 def environment() -> dict[str, str]:
     """Return the variables for what is called, without those of the old Makefile that called this."""
-    makefile, makes = (ROOT / "Makefile").read_text(encoding="utf-8"), {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "UV_PYTHON"}
-    kept = {name: value for name, value in os.environ.items() if name not in makes}
-    if f"PIP_INDEX_URL ?= {kept.get('PIP_INDEX_URL')}\n" in makefile:
-        del kept["PIP_INDEX_URL"]
-    return kept
+    makes = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
+    for found in EXPORT.finditer((ROOT / "Makefile").read_text(encoding="utf-8")):
+        if found["how"] != "?" or os.environ.get(found["name"]) == found["value"]:
+            makes.add(found["name"])
+    return {name: value for name, value in os.environ.items() if name not in makes}
+
+
+def told(*command: str | Path) -> bytes:
+    """Run a command; return what it writes to stdout, and leave out what it warns of."""
+    words = [str(word) for word in command]
+    return subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, check=False).stdout
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> tuple[int, str]:

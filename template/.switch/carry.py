@@ -14,8 +14,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT, OLD, PROJECT = check_lock.ROOT, lock_reader.NAME, check_lock.PROJECT
-# Of a tool's own table in pyproject.toml: what is carried, or would not be another's.
-READ = {"default-groups", "dev-dependencies", "sources"}
 WHY = "  # "  # the templates of the manifests part a requirement from its comment here
 COMMIT = re.compile(r"[0-9a-f]{40,64}")
 GIT = re.compile(r"(git\+\w+://[^@/]*@?[^@#]*)(?:@([^#]*))?(#.*)?")
@@ -41,6 +39,10 @@ class Repository:
         """Return a file, "" where there is none."""
         path = self.root / name
         return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def files(self) -> set[str]:
+        """Return the names of all its files."""
+        return {path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file()}
 
     def carries(self, kind: str) -> bool:
         """Tell whether its manifest can say markers, extras or git."""
@@ -219,7 +221,7 @@ def carried(old: Repository, stock: Repository, new: Repository) -> Carried:
     keeping = old.carries("git") and new.carries("git")
     asked, known = _asked(old, left)
     sources: dict[str, Any] = {
-        canonicalize_name(name): one for key in ("sources", "dependencies") for name, one in own.get(key, {}).items()
+        canonicalize_name(name): one for key in old.tool.get("sources", ()) for name, one in own.get(key, {}).items()
     }
     whys: dict[str, str] = {}
     for manifest in old.manifests:
@@ -269,9 +271,15 @@ def _fitted(
             placed = from_source(line, sources[name])
         if placed != line or not keeping:
             placed = at_commit(placed, commits) if placed else ""
-        fitting, sentence = fitted(placed, new) if placed else ("", f"{line}: from {sources[name]}.")
+        fitting, sentence = fitted(placed, new) if placed else ("", _left_out(line, sources[name], new))
         yield from [fitting] if fitting else []
         left += [sentence] if sentence else []
+
+
+def _left_out(line: str, source: Any, new: Repository) -> str:  # noqa: ANN401 - as TOML has it
+    where = source.items() if isinstance(source, dict) else [("another", "place")]
+    named = ", ".join(f"{key} {value}" for key, value in where)
+    return f"{line} is left out: it comes from {named}, which {new.name} is not told of; add it by hand."
 
 
 def _of_project(
@@ -281,9 +289,9 @@ def _of_project(
     before = tomllib.loads(stock.text(PROJECT))
     if document["build-system"] != before["build-system"]:
         yield f"{PROJECT}: [build-system] is the new tool's now, and was yours: {document['build-system']}."
+    known = {stock.constraints.rpartition(".")[2], *stock.tool.get("reads", ()), *stock.tool.get("sources", ())}
     for key, value in own.items():
-        known = key in READ or stock.constraints == f"tool.{OLD}.{key}"
-        if not known and value != before.get("tool", {}).get(OLD, {}).get(key):
+        if key not in known and value != before.get("tool", {}).get(OLD, {}).get(key):
             yield f"{PROJECT}: [tool.{OLD}] {key} stays there, and only {OLD} reads it."
     if PROJECT in new.manifests:
         return

@@ -4,6 +4,7 @@ The file is the user's, with comments and a layout of its own: no writer of TOML
 is found by asking whether its lines are TOML yet, and at the end the whole is compared by meaning.
 """
 
+import json
 import re
 import tomllib
 from collections.abc import Sequence
@@ -148,7 +149,8 @@ def _give(ours: dict[str, Any], new: Any, key: str) -> None:  # noqa: ANN401 - a
 def constrained(text: str, place: str, constraints: Sequence[str]) -> str:
     """Return pyproject.toml with constraints under a dotted key, in the place of those that it has."""
     lines, (name, _, key) = text.splitlines(), place.rpartition(".")
-    value = [f"{key} = [", *(f"    '{line}'," for line in constraints), "]"]
+    # JSON's text is TOML's as well.
+    value = [f"{key} = [", *(f"    {json.dumps(line, ensure_ascii=False)}," for line in constraints), "]"]
     if table(lines, name)[0] == len(lines):
         lines += ["", f"[{name}]", *value]
     else:

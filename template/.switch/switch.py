@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import carry
 import check_lock
 import pyproject
-from calls import SwitchError, copier, git, make, must, render, run
+from calls import SwitchError, copier, git, make, must, render, run, told
 from carry import OLD, PROJECT, ROOT, Repository
 
 ANSWERS = check_lock.ANSWERS
@@ -47,6 +47,11 @@ def wanted(words: Sequence[str]) -> dict[str, str]:
         raise SwitchError(f"{ANSWERS} does not say which version of the template this is: restore it, or copy anew.")
     known = carry.answers(text)
     pairs = [word.partition("=") for word in words]
+    if odd := [word for word in words[1:] if "=" not in word]:
+        raise SwitchError(
+            f"{odd[0]} is no answer: write NAME=VALUE, and one with spaces as in"
+            " make switch TO=\"project_name='Fraud Model'\"."
+        )
     new = dict((key, value) if equals else (TOOL, key) for key, equals, value in pairs)
     for key, value in new.items():
         if key not in known or key in FIXED or key.startswith("_"):
@@ -73,10 +78,17 @@ def require_ready() -> None:
     """Raise SwitchError where this repository cannot be switched now."""
     if not shutil.which("git") or run("git", "rev-parse", "--is-inside-work-tree")[0]:
         raise SwitchError("This is no git repository, and git keeps what is replaced: git init, commit, then repeat.")
-    if git("status", "--porcelain", "."):
+    if git("status", "--porcelain", "--untracked-files=normal", "."):
         raise SwitchError("There are changes that are not committed (see git status): commit them, then repeat.")
     for reason in check_lock.reasons(ROOT, ROOT / check_lock.INSTALLED):
         raise SwitchError(reason.sentence)
+
+
+def in_the_way(old: Repository, new: Repository) -> Iterator[str]:
+    """Yield a sentence for each file of yours that has the name of one of the new tool's."""
+    for name in sorted({*new.manifests, *new.locks} - {PROJECT, *old.manifests, *old.locks}):
+        if (ROOT / name).exists():
+            yield f"{name} is here already, and {new.name} would take it for its own: move it away, commit, repeat."
 
 
 def not_here(new: Repository) -> Iterator[str]:
@@ -119,15 +131,18 @@ def merge(stock: Repository, fresh: Repository, before: Mapping[str, bytes], ski
         base, ours = stock.root / name, ROOT / name
         if not path.is_file() or name in {ANSWERS, *skipped}:
             continue
+        if base.exists() and base.read_bytes() == path.read_bytes():
+            continue
         if not base.exists() and not ours.exists():
             ours.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, ours)
-        elif base.exists() and ours.exists() and ours.read_bytes() == before.get(name) != path.read_bytes():
-            status, said = run("git", "merge-file", "-p", ours, base, path)
-            if status:
+        elif base.exists() and ours.exists() and ours.read_bytes() == before.get(name):
+            # Lines that collide come with marks, and the file stays as it was.
+            merged = told("git", "merge-file", "-p", ours, base, path)
+            if b"\n<<<<<<< " in b"\n" + merged:
                 yield f"{name}: the template says something else where lines of yours stand: compare it by hand."
             else:
-                ours.write_text(said, encoding="utf-8")
+                ours.write_bytes(merged)
 
 
 class Switch:
@@ -209,10 +224,9 @@ def write(files: Mapping[str, str]) -> None:
 def finish() -> None:
     """Set up and prove the whole; a model of other packages is refused by its contract, which is no failure."""
     must("tools", ".env", "sync")
-    (package,) = (path.parent.parent.name for path in ROOT.glob("src/*/parity/__init__.py"))
-    _, said = run(ROOT / ".venv" / "bin" / "python", "-m", f"{package}.parity", "verify", "--json")
-    report, _ = json.JSONDecoder().raw_decode(said[said.find("{") :])  # a warning may stand beside it
-    broken = [link["name"] for link in report["links"] if link["ok"] is False]
+    package = carry.answers((ROOT / ANSWERS).read_text(encoding="utf-8"))["package_name"]
+    said = told(ROOT / ".venv" / "bin" / "python", "-m", f"{package}.parity", "verify", "--json")
+    broken = [link["name"] for link in json.loads(said or b'{"links": []}')["links"] if link["ok"] is False]
     if broken == ["model"]:
         print("The environment is another, so the model of before is refused: `make train`, then `make check`.")
     else:
@@ -223,22 +237,23 @@ def switch(words: Sequence[str], *, lock_only: bool) -> None:
     """Change the answers; raises SwitchError or ValueError."""
     answers = wanted(words)
     require_ready()
-    before = {name: (ROOT / name).read_bytes() for name in git("ls-files", "--", ".") if (ROOT / name).is_file()}
     with tempfile.TemporaryDirectory() as scratch:
         none: dict[str, Any] = {"common": {"runtime": [], "dev": []}, "framework": FRAMEWORK}
         data = none if TOOL in answers else {}
         stock, fresh = (render(Path(scratch, name), **new, **data) for name, new in (("old", {}), ("new", answers)))
-        for sentence in (*foreign_index(answers, (stock, fresh)), *not_here(fresh)):
+        for sentence in (*foreign_index(answers, (stock, fresh)), *in_the_way(stock, fresh), *not_here(fresh)):
             raise SwitchError(sentence)
+        tracked = {*git("ls-files", "--", ".")} & {*stock.files(), *stock.manifests, *stock.locks}
+        before = {name: (ROOT / name).read_bytes() for name in tracked if (ROOT / name).is_file()}
         plan = Switch(stock, fresh, answers) if data else None
-        told: list[str] = []
+        notes: list[str] = []
         try:
             update(answers)
             skipped = [PROJECT, *fresh.manifests] if data else []
-            told += listed([*(plan.carried.left if plan else ()), *merge(stock, fresh, before, skipped)])
+            notes += listed([*(plan.carried.left if plan else ()), *merge(stock, fresh, before, skipped)])
             if plan:
                 put_aside(before, stock, fresh)
-                told.append(f"The files of {OLD} are in {ASIDE.as_posix()}: delete it when you need them no more.")
+                notes.append(f"The files of {OLD} are in {ASIDE.as_posix()}: delete it when you need them no more.")
                 shutil.rmtree(ROOT / ".venv", ignore_errors=True)
                 plan.lock()
                 moved = [*plan.moved()]
@@ -247,10 +262,11 @@ def switch(words: Sequence[str], *, lock_only: bool) -> None:
                 must("lock")
             if not lock_only:
                 finish()
-        except (SwitchError, ValueError) as error:
-            raise SwitchError(f"{error}\nTo have all as it was: {BACK}") from None
+        except (SwitchError, ValueError, OSError, KeyboardInterrupt) as error:
+            why = str(error) or "It was interrupted."
+            raise SwitchError(f"{why}\nTo have all as it was: {BACK}") from None
         finally:
-            print("".join(f"{line}\n" for line in told), end="", flush=True)
+            print("".join(f"{line}\n" for line in notes), end="", flush=True)
 
 
 def listed(left: Sequence[str]) -> list[str]:

@@ -127,9 +127,8 @@ def another_tools(root: Path) -> Iterator[Reason]:
     if named and named[1] != lock_reader.NAME:
         yield Reason(
             "fault",
-            f"{ANSWERS} names {named[1]}, and the files here are {lock_reader.NAME}'s: bring them together by"
-            f" `copier update --defaults --data package_manager={named[1]}`, or restore the answer with"
-            f" `git checkout -- {ANSWERS}`.",
+            f"{ANSWERS} names {named[1]}, and the files here are {lock_reader.NAME}'s: a tool is changed by"
+            f" `make switch TO={named[1]}`, which starts from the answer of before: run `git checkout -- {ANSWERS}`.",
         )
 
 
@@ -464,7 +463,10 @@ def label(package: str) -> Iterator[str]:
 def commit() -> str:
     """Return the commit that is checked out, with -dirty where files of git's have changed, "" without git."""
     words = ("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
-    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    try:
+        return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
 
 
 def not_held(line: str) -> Iterator[str]:

@@ -163,7 +163,7 @@ def compile_all(environment: Environment, apart: Path | None = None) -> None:
     By hash, unchecked and one after the other: the .pyc are the same bytes in each build, which they are not where
     several processes share the work. https://peps.python.org/pep-0552/, https://github.com/python/cpython/issues/78274
     """
-    quick = ("-q", "--invalidation-mode", "unchecked-hash")
+    quick = ("-q", "-f", "--invalidation-mode", "unchecked-hash")
     packages = Path(environment.about["packages"])
     # Where it is laid over the environment later, the paths in the .pyc are those that it will have.
     folder = apart / packages.relative_to(environment.folder.resolve()) if apart else packages

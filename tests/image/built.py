@@ -136,7 +136,7 @@ def built(template: Path, place: Path, name: str) -> Iterator[Built]:
     tool = repositories.module(name)
     with an_index(name) as (answers, more), repositories.variables({**tool.ENVIRONMENT, **more}):
         folder = rendering.render(
-            template, place / "demo", package_manager=name, python_patch=stand_in_patch(), **answers
+            template, place / "demo", package_manager=name, license="MIT", python_patch=stand_in_patch(), **answers
         )
         rendering.commit(folder, "Start")
         commands.succeed(folder, "make", "setup")

@@ -48,5 +48,18 @@ def test_without_ldd_nothing_is_said(prefix: Path, monkeypatch: pytest.MonkeyPat
     assert [*libraries.missing(prefix)] == []
 
 
-def test_without_libraries_ldd_is_not_asked(tmp_path: Path) -> None:
-    assert [*libraries.missing(tmp_path)] == []
+def test_what_the_machine_or_a_plugin_brings_may_be_missing(prefix: Path) -> None:
+    (prefix / "a" / "_a.so").write_text("\tlibcuda.so.1 => not found\n\tlibtbb.so.12 => not found\n", encoding="utf-8")
+    (finding,) = libraries.missing(prefix)
+    assert finding.name == "libtbb.so.12"
+    (prefix / "optional-libraries.txt").write_text("# of numba\nlibtbb.so.12  # threads\n", encoding="utf-8")
+    assert [*libraries.missing(prefix)] == []
+
+
+def test_without_libraries_ldd_is_not_asked(prefix: Path, tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    (tmp_path / "bin" / "ldd").write_text(f"#!/bin/sh\ntouch {asked}\n", encoding="utf-8")
+    assert [*libraries.missing(tmp_path / "bin")] == []
+    assert not asked.exists()
+    assert [*libraries.missing(prefix)] == []
+    assert asked.exists()

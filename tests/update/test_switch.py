@@ -253,6 +253,7 @@ def clean(small: Path) -> Iterator[Path]:
 WRONG = {
     "uv": "package_manager is uv already: nothing was changed.",
     "conda-forge": "Invalid choice for 'package_manager': 'conda-forge' is not in",
+    "project_name=Fraud Model": "Model is no answer: write NAME=VALUE",
     "python=3.12": "python cannot be switched: it is one of accelerator, author,",
     "package_name=other": "package_name cannot be switched",
     "python_version=3.1": "Invalid choice for 'python_version'",
@@ -293,6 +294,13 @@ def test_without_micromamba_it_says_so_before_anything_changes(clean: Path) -> N
     assert "micromamba, which is not on PATH" in printed
 
 
+def test_a_file_of_ones_own_is_not_taken_for_the_new_tools(clean: Path) -> None:
+    (clean / "Pipfile").write_text("ours\n", encoding="utf-8")
+    rendering.commit(clean, "Ours")
+    assert "Pipfile is here already" in commands.refuse(clean, "make", "switch", "TO=pipenv")
+    rendering.git(clean, "reset", "--quiet", "--hard", "HEAD~1")
+
+
 def test_a_stale_lock_stops_it(clean: Path) -> None:
     module("uv").demand(clean, "idna>=3")
     rendering.commit(clean, "Forgot to lock")
@@ -304,7 +312,7 @@ def test_a_conflict_says_how_to_go_back(clean: Path) -> None:
     edit(
         clean,
         "Dockerfile",
-        ("COPY pyproject.toml uv.toml uv.lock ./\n", "COPY pyproject.toml uv.toml uv.lock ours ./\n"),
+        ("COPY pyproject.toml uv.toml uv.loc[k] ./\n", "COPY pyproject.toml uv.toml uv.loc[k] ours ./\n"),
     )
     rendering.commit(clean, "Ours")
     printed = commands.refuse(clean, "make", "switch", "TO=poetry")

@@ -20,8 +20,11 @@ KIT = "src/my_model/parity/seeding.py"
 BRANCH = "template/v2.0.0"
 GH = """\
 #!/bin/sh
-# A stand-in for gh: it writes down what it is asked for.
-test "$1" = auth || { echo "$@"; cat "$RUNNER_TEMP/text"; } >>"$GH_LOG"
+# A stand-in for gh: it writes down what it is asked for, and lists what it opened.
+case "$1 $2" in
+    "pr list") grep --only-matching "pr create --title Template .*" "$GH_LOG" || true ;;
+    "pr create") { test -z "$GH_FAILS" || exit 1; echo "$@"; cat "$RUNNER_TEMP/text"; } >>"$GH_LOG" ;;
+esac
 """
 
 
@@ -82,6 +85,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
         "RUNNER_TEMP": str(tmp_path / "runner"),
         "GH_LOG": str(tmp_path / "gh.log"),
         "GH_TOKEN": "of-the-test",
+        "GH_FAILS": "",
         "PATH": f"{gh.parent}:{os.environ['PATH']}",
     }):  # fmt: skip
         yield Place(template, repository, tmp_path)
@@ -155,10 +159,32 @@ def test_conflicts_are_named_and_never_committed(place: Place, how: str) -> None
     assert ".rej" not in rendering.git(place.origin, "ls-tree", "-r", "--name-only", BRANCH)
 
 
-def test_a_branch_that_is_there_is_left_to_whoever_works_on_it(place: Place) -> None:
+def test_a_pull_request_that_is_there_is_left_to_whoever_works_on_it(place: Place) -> None:
     place.release()
     upkeep(place.repository)
-    (place.root / "gh.log").write_text("", encoding="utf-8")
+    before, tip = place.asked, rendering.git(place.origin, "rev-parse", BRANCH)
     rendering.git(place.root, "clone", "--quiet", str(place.origin), "again")
     upkeep(place.root / "again")
-    assert place.asked == ""
+    assert (place.asked, rendering.git(place.origin, "rev-parse", BRANCH)) == (before, tip)
+
+
+def test_a_pull_request_that_failed_is_opened_by_the_next_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.release()
+    rendering.git(place.root, "clone", "--quiet", str(place.origin), "again")
+    monkeypatch.setenv("GH_FAILS", "1")
+    with pytest.raises(AssertionError):
+        upkeep(place.repository)
+    monkeypatch.setenv("GH_FAILS", "")
+    upkeep(place.root / "again")
+    assert "pr create --title Template v2.0.0" in place.asked
+
+
+def test_a_template_that_cannot_be_read_is_a_warning(place: Place) -> None:
+    shutil.rmtree(place.root / "runner" / "copier")
+    answers = place.repository / ".copier-answers.yml"
+    text = answers.read_text(encoding="utf-8").replace(str(place.template), str(place.root / "nowhere"))
+    answers.write_text(text, encoding="utf-8")
+    install, update, propose = steps(place.repository)
+    assert "::warning::The template at" in run(place.repository, install)
+    assert run(place.repository, update) == run(place.repository, propose) == ""
+    assert place.branches() == {"main"}

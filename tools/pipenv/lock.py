@@ -134,7 +134,8 @@ def upload_times_required(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if any("upload-time" in process.communicate()[0] for process in asking):
+        answers = [process.communicate()[0] for process in asking]
+        if any("upload-time" in said for said in answers):
             raise LockingError(
                 "The index does not say when a file was uploaded, so no cooldown can be kept: repeat with NOW=1, or set"
                 " cooldown_days to 0 (`copier update --data cooldown_days=0`). Nothing was changed."

@@ -77,10 +77,11 @@ class PredictionLog:
         except ImportError as error:
             # Nameless where the driver is there and its C library is not.
             driver = error.name or make_url(url).get_driver_name()
-            wanted = PACKAGES.get(driver, driver)
-            raise ValueError(
-                f"DATABASE_URL needs {driver}: run `make add PKG='{wanted}'`, with conda `make add PKG={driver}`."
-            ) from None
+            wanted = PACKAGES.get(driver)
+            repair = "add the package that brings this module"  # which may be called otherwise
+            if wanted:
+                repair = f"run `make add PKG='{wanted}'`, with conda `make add PKG={driver}`"
+            raise ValueError(f"DATABASE_URL needs {driver}: {repair}.") from None
         self._created = False
         if self._engine.dialect.name == "sqlite":
             if self._engine.url.database in {None, "", ":memory:"}:
