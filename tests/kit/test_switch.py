@@ -270,11 +270,11 @@ def test_a_copy_without_a_version_is_refused(repository: ModuleType) -> None:
         repository.wanted(["poetry"])
 
 
+@pytest.mark.usefixtures("repository")
 @pytest.mark.parametrize(
     ("broken", "verbs"), [("model", []), ("environment", ["setup", "check"]), ("", ["setup", "check"])]
 )
 def test_a_model_of_another_environment_is_no_failure(
-    repository: ModuleType,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     broken: str,
