@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "image")]
 
-from built import Built, built  # noqa: E402
+from built import Built, built  # type: ignore[import-not-found]  # noqa: E402 - tests/image/ is hidden by this name
 
 import rendering  # noqa: E402 - tests/ is on the path only now
 import repositories  # noqa: E402
