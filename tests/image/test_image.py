@@ -156,18 +156,19 @@ def test_nothing_of_the_application_is_writable(made: Built) -> None:
 
 def test_a_change_of_code_is_one_small_layer(made: Built) -> None:
     before = json.loads(made.inspect("{{json .RootFS.Layers}}"))
+    changed = f"{made.image}-changed"  # of its own: another worker builds another tool's
     path = made.folder / "src/my_model/training.py"
     text = path.read_text(encoding="utf-8")
     path.write_text(f"{text}\n# Another line.\n", encoding="utf-8")
     try:
-        made.docker("build", "--quiet", "--tag", "changed", "--secret", f"id=netrc,src={os.environ['NETRC']}", ".")
+        made.docker("build", "--quiet", "--tag", changed, "--secret", f"id=netrc,src={os.environ['NETRC']}", ".")
     finally:
         path.write_text(text, encoding="utf-8")
-    after = json.loads(made.inspect("{{json .RootFS.Layers}}", "changed"))
+    after = json.loads(made.inspect("{{json .RootFS.Layers}}", changed))
     assert len(after) == len(before)
     moved = [number for number, layer in enumerate(after) if layer != before[number]]
     assert len(moved) == 1, "a change of code makes layers of packages anew"
-    sizes = made.docker("history", "--human=false", "--format", "{{.Size}}", "changed").split()
+    sizes = made.docker("history", "--human=false", "--format", "{{.Size}}", changed).split()
     assert next(int(size) for size in sizes if size != "0") < MEBIBYTE
 
 
