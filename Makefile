@@ -45,7 +45,7 @@ $(LEVELS:%=test-%): $(VENV)/.complete
 # CI sets PARITY_REQUIRE_IMAGE=1: there a level that did not run is a failure.
 test-image: $(VENV)/.complete  ## Each Dockerfile, built and run on stand-in images (root, minutes)
 	@state=$$(mktemp -d "$(CURDIR)/build/engine.XXXXXX"); rc=0; \
-	tests/engine/with-engine "$$state" "$(CACHE)" -- $(PYTEST) -m image || rc=$$?; \
+	tests/engine/with-engine "$$state" "$(CACHE)" -- $(VENV)/bin/python -m pytest -m image || rc=$$?; \
 	rmdir "$$state" 2>/dev/null || rm -rf --one-file-system "$$state"; \
 	if [ $$rc -eq 75 ] && [ "$$PARITY_REQUIRE_IMAGE" != 1 ]; then rc=0; fi; exit $$rc
 
