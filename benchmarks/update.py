@@ -2,8 +2,8 @@
 
     build/venv/bin/python benchmarks/update.py [ROUNDS]
 
-Both are updated in turns, in one run, each from an address as teams have it: of a folder Copier makes five clones, of an
-address one mirror. What is measured is the CPU of the whole process tree: Copier asks git for much.
+Both are updated in turns, in one run, each from an address as teams have it: of a folder Copier makes five clones, of
+an address one mirror. What is measured is the CPU of the whole process tree: Copier asks git for much.
 """
 
 import os
@@ -67,11 +67,8 @@ def main() -> int:
         for name, (template, changed) in templates.items():
             release(template, changed)
             folders[name] = Path(place, f"{name} rendered")
-            subprocess.run(
-                [COPIER, "copy", "--defaults", "--quiet", "--vcs-ref", "v1.0.0", f"git+{template.as_uri()}", str(folders[name])],
-                check=True,
-                capture_output=True,
-            )
+            first = [COPIER, "copy", "--defaults", "--quiet", "--vcs-ref", "v1.0.0", f"git+{template.as_uri()}"]
+            subprocess.run([*first, folders[name]], check=True, capture_output=True)
             rendering.commit(folders[name], "Start")
         took = [[cpu(folder) for folder in folders.values()] for _ in range(rounds)]
         one, ours = (statistics.median(column) for column in zip(*took, strict=True))
