@@ -21,7 +21,7 @@ import sys
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from http.client import HTTPException
@@ -121,24 +121,28 @@ def pinned(root: Path, environment: Mapping[str, str], names: Mapping[str, str])
 
     `environment` is that of the image: it decides which part of the lock a package is in.
     """
+    entries, foreign, parts = read(root, environment)
+    own = {entry["name"] for entry in entries if entry["folder"] is not None}
+    archives = [entry for entry in entries if entry["folder"] is None and entry["name"] not in foreign]
+    found = sorted({(canonicalize_name(entry["name"]), entry["version"]) for entry in archives})
+    if unknown := [name for name, version in found if not version]:
+        raise ServiceError(f"{unknown[0]} has no version in {check_lock.LOCK}, so nobody can be asked: lock a release.")
+    names = {**getattr(lock_reader, "INDEX_NAMES", {}), **names}
+    asked = [Pinned(name, v, parts.get((name, v), ELSEWHERE), names.get(name, name)) for name, v in found]
+    return asked, {"of this repository's own code": sorted(own), "that are no Python packages": sorted(foreign)}
+
+
+def read(root: Path, environment: Mapping[str, str]) -> tuple[list[Record], set[str], dict[tuple[str, str], str]]:
+    """Return the lock's entries, the names that are no Python, and the part of each version; raises AuditError."""
     try:
         for reason in check_lock.missing(root, noting=True):
             raise AuditError(reason.sentence)
-        entries, parts = lock_reader.entries(root), _parts(root, environment)
         foreign = lock_reader.only_here(root) if hasattr(lock_reader, "only_here") else set[str]()
+        return lock_reader.entries(root), foreign, _parts(root, environment)
     except check_lock.MALFORMED as error:
         raise AuditError(check_lock.malformed(error)) from None
     except ValueError as error:
         raise AuditError(str(error)) from None
-    own = {entry["name"] for entry in entries if entry["folder"] is not None}
-    others = {(canonicalize_name(e["name"]), e["version"]) for e in entries if e["name"] not in own | foreign}
-    names = {**getattr(lock_reader, "INDEX_NAMES", {}), **names}
-    found = [Pinned(name, v, parts.get((name, v), ELSEWHERE), names.get(name, name)) for name, v in sorted(others)]
-    if unknown := [package.name for package in found if not package.version]:
-        raise ServiceError(
-            f"{unknown[0]} has no version in {check_lock.LOCK}: nobody can be asked for it, lock a release."
-        )
-    return found, {"of this repository's own code": sorted(own), "that are no Python packages": sorted(foreign)}
 
 
 def _parts(root: Path, environment: Mapping[str, str]) -> dict[tuple[str, str], str]:
@@ -164,35 +168,48 @@ def settings(root: Path) -> Settings:
         raise AuditError(f"{SETTINGS} cannot be read ({check_lock.cause(error)}): correct it.") from None
     for fault in _faults(document):
         raise AuditError(f"{SETTINGS}: {fault}.")
-    ignored = [Ignored(**entry) for entry in document.get("ignore", ())]
+    ignored = [Ignored(one["id"], " ".join(one["reason"].split()), one["until"]) for one in document.get("ignore", ())]
     return Settings(ignored, {canonicalize_name(k): canonicalize_name(v) for k, v in document.get("names", {}).items()})
 
 
 def _faults(document: Record) -> Iterator[str]:
-    """Yield what is wrong with audit.toml, as the end of a sentence."""
+    """Yield what is wrong with audit.toml, as the end of a sentence; what follows a fault trusts that it is mended."""
     entries, names = document.get("ignore", []), document.get("names", {})
     for key in sorted({*document} - {"ignore", "names"}):
         yield f"nobody reads {key!r}, write [[ignore]] or [names]"
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         yield "write each thing that is ignored below a [[ignore]] of its own"
-        return
     if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
         yield 'write a name as text in [names], such as pytables = "tables"'
     for number, entry in enumerate(entries, 1):
         yield from (f"[[ignore]] number {number} {fault}" for fault in _faults_of(entry))
-    for name, times in Counter(entry["id"] for entry in entries).items():
+    for name, times in Counter(entry["id"].casefold() for entry in entries).items():
         if times > 1:
             yield f"{name} stands there {times} times: leave one"
 
 
 def _faults_of(entry: Record) -> Iterator[str]:
-    expected = {"id": 'an id, such as "GHSA-462w-v97r-4m45"', "reason": "why", "until": "a day, such as 2026-12-31"}
-    for key, what in expected.items():
-        good = type(entry.get(key)) is date if key == "until" else str(entry.get(key) or "").strip() == entry.get(key)
-        if not good:
+    for key, (fits, what) in KEYS.items():
+        if not fits(entry.get(key)):
             yield f"needs `{key} =` and {what}"
-    for key in sorted({*entry} - {*expected}):
+    for key in sorted({*entry} - {*KEYS}):
         yield f"has {key!r}, which nobody reads: remove it"
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_day(value: object) -> bool:
+    return isinstance(value, date) and not isinstance(value, datetime)
+
+
+# What an entry of audit.toml needs, and what a person is told to write.
+KEYS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "id": (_is_text, 'an id, such as "GHSA-462w-v97r-4m45"'),
+    "reason": (_is_text, "why"),
+    "until": (_is_day, "a day, such as 2026-12-31"),
+}
 
 
 # What the service says
@@ -203,7 +220,7 @@ def ask(address: str, body: object = None) -> Any:  # noqa: ANN401 - what JSON h
     pauses = [*PAUSES]
     while True:
         try:
-            return json.loads(_read(address, body))
+            return json.loads(_answer(address, body))
         except (ValueError, RecursionError):
             raise ServiceError(_unasked(address, "it answers with something else than JSON")) from None
         except (OSError, HTTPException) as error:
@@ -215,14 +232,14 @@ def ask(address: str, body: object = None) -> Any:  # noqa: ANN401 - what JSON h
 def _final(error: Exception) -> bool:
     """Tell whether the service has understood and refused, which it would do again."""
     temporary = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
-    return (
-        isinstance(error, HTTPError) and error.code < HTTPStatus.INTERNAL_SERVER_ERROR and error.code not in temporary
-    )
+    code = error.code if isinstance(error, HTTPError) else HTTPStatus.INTERNAL_SERVER_ERROR
+    return code < HTTPStatus.INTERNAL_SERVER_ERROR and code not in temporary
 
 
-def _read(address: str, body: object) -> bytes:
+def _answer(address: str, body: object) -> bytes:
     data = None if body is None else json.dumps(body).encode()
-    request = Request(address, data, {"Content-Type": "application/json", "User-Agent": "parity-audit"})  # noqa: S310 - main has looked
+    headers = {"Content-Type": "application/json", "User-Agent": "parity-audit"}
+    request = Request(address, data, headers)  # noqa: S310 - service() has looked at the scheme
     with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - the same
         content: bytes = answer.read()
         return content
@@ -236,7 +253,6 @@ def _said(error: Exception) -> str:
 
 
 def _unasked(address: str, why: str) -> str:
-    """Return the sentence for a service that does not answer, without a password of its address."""
     place = check_lock.origin(address)
     return f"{place} could not be asked for every package ({why}): repeat it later, or name a mirror in OSV_URL."
 
@@ -251,7 +267,7 @@ def query(package: Pinned) -> Record:
     return {"package": {"name": package.asked_as, "ecosystem": ECOSYSTEM}, "version": version}
 
 
-def known(service: str, packages: Sequence[Pinned]) -> dict[Pinned, set[str]]:
+def known(url: str, packages: Sequence[Pinned]) -> dict[Pinned, set[str]]:
     """Return the ids of advisories by package, of all pages; raises ServiceError.
 
     https://google.github.io/osv.dev/post-v1-querybatch/
@@ -262,8 +278,8 @@ def known(service: str, packages: Sequence[Pinned]) -> dict[Pinned, set[str]]:
         if not todo:
             return found
         parts = [todo[at : at + BATCH] for at in range(0, len(todo), BATCH)]
-        todo = [more for part in parts for more in _page(f"{service}/v1/querybatch", part, found)]
-    raise ServiceError(_unasked(service, "its answer has no last page"))
+        todo = [more for part in parts for more in _page(f"{url}/v1/querybatch", part, found)]
+    raise ServiceError(_unasked(url, "its answer has no last page"))
 
 
 def _page(
@@ -299,9 +315,9 @@ class Advisory(NamedTuple):
     fixes: Mapping[str, Sequence[str]]  # by package
 
 
-def advisory(service: str, name: str) -> Advisory:
+def advisory(url: str, name: str) -> Advisory:
     """Return one advisory by its id; raises ServiceError. https://google.github.io/osv.dev/get-v1-vulns/."""
-    address = f"{service}/v1/vulns/{name}"
+    address = f"{url}/v1/vulns/{name}"
     record = ask(address)
     try:
         fixes: dict[str, list[str]] = {}
@@ -330,10 +346,10 @@ def _fixes(affected: Record) -> list[str]:
 # What it comes to
 
 
-def findings(service: str, packages: Sequence[Pinned]) -> list[Finding]:
+def findings(url: str, packages: Sequence[Pinned]) -> list[Finding]:
     """Return each vulnerability that is known of a package, once; raises ServiceError."""
-    ids = {package: found for package, found in known(service, packages).items() if found}
-    records = {name: advisory(service, name) for name in sorted({*chain(*ids.values())})}
+    ids = {package: found for package, found in known(url, packages).items() if found}
+    records = {name: advisory(url, name) for name in sorted({*chain(*ids.values())})}
     told = {package: [records[name] for name in sorted(found)] for package, found in ids.items()}
     return [finding(package, same) for package, all_told in told.items() for same in merged(all_told)]
 
@@ -388,11 +404,11 @@ def judge(found: Sequence[Finding], ignored: Sequence[Ignored], today: date) -> 
     )
 
 
-def audit(root: Path, environment: Mapping[str, str], service: str, today: date) -> Report:
+def audit(root: Path, environment: Mapping[str, str], url: str, today: date) -> Report:
     """Return what is known of everything that the lock of this repository pins; raises AuditError."""
     said = settings(root)
     packages, left_out = pinned(root, environment, said.names)
-    counting, ignored, expired, unused = judge(findings(service, packages), said.ignored, today)
+    counting, ignored, expired, unused = judge(findings(url, packages), said.ignored, today)
     return Report(packages, left_out, counting, ignored, expired, unused)
 
 
@@ -451,13 +467,11 @@ def document(report: Report, young: str) -> Record:
     }
 
 
-def address_of_service() -> str:
+def service() -> str:
     """Return where to ask; raises AuditError."""
     address = os.environ.get("OSV_URL") or SERVICE
     if not re.match(r"https?://[^/@\s]+(/|\Z)", address):
-        raise AuditError(
-            "OSV_URL is not an address such as https://osv.example.com: correct it, a password goes nowhere."
-        )
+        raise AuditError("OSV_URL is no address such as https://osv.example.com, without a password: correct it.")
     return address.rstrip("/")
 
 
@@ -474,7 +488,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     young = str(today - timedelta(options.cooldown)) if options.cooldown else ""
     try:
         environment = importlib.import_module(f"{options.package}.parity.lock").target_environment()
-        report = audit(check_lock.ROOT, environment, address_of_service(), today)
+        report = audit(check_lock.ROOT, environment, service(), today)
     except AuditError as error:
         print(error, file=sys.stderr)
         return error.status

@@ -420,7 +420,7 @@ def test_a_refusal_is_final(audit: Audit, service: Advisories) -> None:
 )
 def test_another_address_than_the_webs_is_refused(audit: Audit, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("OSV_URL", address)
-    refused(audit, "OSV_URL is not an address such as https://osv.example.com", status=2)
+    refused(audit, "OSV_URL is no address such as https://osv.example.com, without a password", status=2)
 
 
 def test_without_a_lock_the_command_is_named(
@@ -459,7 +459,7 @@ Ignoring = Callable[[str], None]
 
 
 def entry(name: str, until: object) -> str:
-    return f'[[ignore]]\nid = "{name}"\nreason = "no input of users"\nuntil = {until}\n'
+    return f'[[ignore]]\nid = "{name}"\nreason = """no input\nof users"""\nuntil = {until}\n'
 
 
 @pytest.mark.parametrize("name", ["GHSA-aaaa-bbbb-cccc", "cve-2026-1"])
@@ -524,12 +524,13 @@ GOOD = entry("PYSEC-1", NEVER)
         ("[ignore]\nid = 'x'\n", "below a [[ignore]] of its own"),
         ("ignored = []\n", "nobody reads 'ignored', write [[ignore]] or [names]"),
         (GOOD.replace("reason =", "why ="), "[[ignore]] number 1 needs `reason =` and why"),
-        (GOOD.replace("no input of users", " "), "[[ignore]] number 1 needs `reason =` and why"),
+        (GOOD.replace("no input\nof users", " "), "[[ignore]] number 1 needs `reason =` and why"),
+        (GOOD.replace("PYSEC-1", ""), "[[ignore]] number 1 needs `id =` and an id, such as"),
         (GOOD.replace('"PYSEC-1"', "1"), "[[ignore]] number 1 needs `id =` and an id, such as"),
         (GOOD.replace(str(NEVER), f'"{NEVER}"'), "needs `until =` and a day, such as 2026-12-31"),
         (GOOD.replace(str(NEVER), f"{NEVER}T10:00:00Z"), "needs `until =` and a day, such as 2026-12-31"),
         (GOOD + "package = 'alpha'\n", "[[ignore]] number 1 has 'package', which nobody reads: remove it"),
-        (GOOD + GOOD.replace("no input", "none"), "PYSEC-1 stands there 2 times: leave one"),
+        (GOOD + GOOD.replace("no input", "none"), "pysec-1 stands there 2 times: leave one"),
         ("[names]\npytables = 1\n", "write a name as text in [names]"),
     ],
 )
