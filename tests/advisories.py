@@ -24,7 +24,7 @@ class Advisory:
     id: str
     package: str
     versions: tuple[str, ...]
-    fixed: str = ""
+    fixed: str = ""  # the first release without it, of each line of releases, with spaces between
     aliases: tuple[str, ...] = ()
     withdrawn: bool = False
     published: str = "2020-01-01T00:00:00Z"
@@ -32,9 +32,12 @@ class Advisory:
 
     def record(self) -> Json:
         """Return the whole record."""
-        events = [{"introduced": "0"}, *([{"fixed": self.fixed}] if self.fixed else [])]
-        ranges = [{"type": "ECOSYSTEM", "events": events}, {"type": "GIT", "events": [{"fixed": "0" * 40}]}]
+        events = [{"introduced": "0"}, *({"fixed": release} for release in self.fixed.split())]
+        ranges = [{"type": "ECOSYSTEM", "events": events}, {"type": "GIT", "events": [{"fixed": "7" * 40}]}]
         package = {"name": self.package, "ecosystem": self.ecosystem}
+        # A record may tell of a package of the same name elsewhere, whose fix is none of ours.
+        another: Json = {"package": {"name": self.package, "ecosystem": "Debian:13"}, "versions": [*self.versions]}
+        another["ranges"] = [{"type": "ECOSYSTEM", "events": [{"fixed": f"{self.versions[-1]}.0.0.1"}]}]
         record = {
             "schema_version": "1.7.3",
             "id": self.id,
@@ -42,7 +45,7 @@ class Advisory:
             "summary": f"{self.package} is\nvulnerable",
             "published": self.published,
             "modified": "2026-01-01T00:00:00.123456Z",
-            "affected": [{"package": package, "ranges": ranges, "versions": [*self.versions]}],
+            "affected": [{"package": package, "ranges": ranges, "versions": [*self.versions]}, another],
         }
         return record | ({"withdrawn": "2026-02-01T00:00:00Z"} if self.withdrawn else {})
 

@@ -273,6 +273,12 @@ def test_an_advisory_that_was_withdrawn_does_not_count(audit: Audit, service: Ad
 
 
 @ONE_TOOL
+def test_of_several_lines_of_releases_the_nearest_is_told(audit: Audit, service: Advisories) -> None:
+    service.planted.append(Advisory("PYSEC-2026-1", "alpha", ("1.5",), fixed="3.1 1.10 1.6.1 0.9"))
+    assert "PYSEC-2026-1; fixed in 1.6.1: make upgrade" in audit()[1]
+
+
+@ONE_TOOL
 def test_an_old_fix_of_another_line_of_releases_is_no_fix(audit: Audit, service: Advisories) -> None:
     service.planted.append(Advisory("PYSEC-2026-1", "alpha", ("1.5",), fixed="0.9"))
     assert "PYSEC-2026-1; no release mends it" in audit()[1]
