@@ -182,13 +182,13 @@ def test_the_repository_is_small(each: Path) -> None:
     paths = rendering.files(each)
     root = {path.parts[0] for path in paths}
     assert len(root) <= 22, sorted(root)
-    # 45, what issues asked for since (devcontainer, upkeep, libraries), and what other tools have more than uv: a
-    # manifest of their own and programs that uv brings along.
+    # 45, what issues asked for since (devcontainer, upkeep, libraries, audit), and what other tools have more than uv:
+    # a manifest of their own and programs that uv brings along.
     programs = {f".tools/{name}" for name in (*chosen["programs"], "install.py")}
     own = [
         path for path in map(str, paths) if path in {*chosen["files"], *programs} or Path(path).name in chosen["kit"]
     ]
-    assert len(paths) - len(own) <= 47, "\n".join(map(str, paths))
+    assert len(paths) - len(own) <= 48, "\n".join(map(str, paths))
     assert len(own) <= 6, own
 
 
@@ -263,6 +263,15 @@ def test_actions_are_pinned_by_commit(each: Path) -> None:
         uses = re.findall(r"uses: (.*)", path.read_text())
         assert uses
         assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", line) for line in uses), uses
+
+
+# https://docs.github.com/en/code-security/reference/supply-chain-security/dependency-graph-supported-package-ecosystems
+READ_BY_GITHUB = {"Pipfile.lock", "poetry.lock", "requirements.txt"}
+
+
+def test_a_pull_request_is_reviewed_where_github_reads_the_lock(each: Path) -> None:
+    jobs = yaml.safe_load((each / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
+    assert ("review" in jobs) == bool(READ_BY_GITHUB & {*tool_data(each)["locks"]})
 
 
 @pytest.mark.parametrize("where", ["template", "repository"])

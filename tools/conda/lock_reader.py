@@ -25,6 +25,8 @@ SCHEMA = "1"
 # conda-forge builds one version again and again, with other hashes: a lock that has others than before was not
 # therefore edited. `make sync` installs everything anew, and micromamba checks every hash then.
 REBUILDS = True
+# What advisories for Python packages call otherwise than conda-forge does; more of them can stand in audit.toml.
+INDEX_NAMES = {"pytorch": "torch", "py-xgboost": "xgboost", "py-xgboost-cpu": "xgboost-cpu"}
 RESTORE = f"restore the lock, `git checkout -- {LOCKS[0]}`."
 Entry = dict[str, Any]
 
