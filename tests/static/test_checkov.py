@@ -44,7 +44,7 @@ def broken(folder: Path) -> set[tuple[str, str]]:
 
 def test_checkov_has_nothing_against_what_is_rendered(template: Path, tmp_path: Path) -> None:
     for name in repositories.NAMES:
-        rendering.render(template, tmp_path / name, package_manager=name)
+        rendering.render(template, tmp_path / name, package_manager=name, release=True)
     (tmp_path / "deploy").mkdir()
     for page, file in EXAMPLES:
         (tmp_path / "deploy" / file).write_text(pages.example(page, file), encoding="utf-8")

@@ -1,29 +1,38 @@
 """Level workflow: the shell lines of the rendered upkeep.yml, with a stand-in for GitHub's program `gh`."""
 
+import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
 
 import commands
 import rendering
-from repositories import variables
+from index import Index, Planted
+from repositories import NAMES, module, variables
+from workflow.hosted import jobs, lines, run
 
 pytestmark = pytest.mark.workflow
 
+WORKFLOW = ".github/workflows/upkeep.yml"
 KIT = "src/my_model/parity/seeding.py"
 BRANCH = "template/v2.0.0"
 GH = """\
 #!/bin/sh
-# A stand-in for gh: it writes down what it is asked for, and lists what it opened.
+# A stand-in for gh: it writes down what it is asked for, and lists what it opened for a branch.
 case "$1 $2" in
-    "pr list") grep --only-matching "pr create --title Template .*" "$GH_LOG" || true ;;
-    "pr create") { test -z "$GH_FAILS" || exit 1; echo "$@"; cat "$RUNNER_TEMP/text"; } >>"$GH_LOG" ;;
+    "pr list") grep --line-regexp --fixed-strings "head $6" "$GH_LOG" || true ;;
+    "pr create")
+        test -z "$GH_FAILS" || exit 1
+        { echo "$@"; echo "head $(git branch --show-current)"; cat "$6"; } >>"$GH_LOG" ;;
 esac
 """
 
@@ -69,38 +78,42 @@ def place(tmp_path: Path) -> Iterator[Place]:
     rendering.commit(template, "First", tag="v1.0.0")
     repository = rendering.render(template, tmp_path / "demo")
     rendering.commit(repository, "Start")
-    rendering.git(tmp_path, "init", "--bare", "--quiet", "origin.git")
-    rendering.git(repository, "remote", "add", "origin", str(tmp_path / "origin.git"))
-    rendering.git(repository, "push", "--quiet", "origin", "main")
-    gh = tmp_path / "bin" / "gh"
-    gh.parent.mkdir()
-    gh.write_text(GH, encoding="utf-8")
-    gh.chmod(0o755)
-    (tmp_path / "gh.log").touch()
     # What the first step makes, which has a test of its own.
     copier = tmp_path / "runner" / "copier" / "bin" / "copier"
     copier.parent.mkdir(parents=True)
     copier.symlink_to(Path(sys.executable).with_name("copier"))
+    with hosted(repository, tmp_path):
+        yield Place(template, repository, tmp_path)
+
+
+@contextmanager
+def hosted(repository: Path, root: Path) -> Iterator[None]:
+    """Push a repository to a bare one, and give it a runner's variables and a stand-in for gh."""
+    rendering.git(root, "init", "--bare", "--quiet", "origin.git")
+    rendering.git(repository, "remote", "add", "origin", str(root / "origin.git"))
+    rendering.git(repository, "push", "--quiet", "origin", "main")
+    gh = root / "bin" / "gh"
+    gh.parent.mkdir()
+    gh.write_text(GH, encoding="utf-8")
+    gh.chmod(0o755)
+    (root / "gh.log").touch()
+    (root / "runner").mkdir(exist_ok=True)
     with variables({
-        "RUNNER_TEMP": str(tmp_path / "runner"),
-        "GH_LOG": str(tmp_path / "gh.log"),
+        "RUNNER_TEMP": str(root / "runner"),
+        "GITHUB_STEP_SUMMARY": str(root / "summary.md"),
+        "GITHUB_OUTPUT": str(root / "outputs"),
+        "GH_LOG": str(root / "gh.log"),
         "GH_TOKEN": "of-the-test",
         "GH_FAILS": "",
         "PATH": f"{gh.parent}:{os.environ['PATH']}",
     }):  # fmt: skip
-        yield Place(template, repository, tmp_path)
+        yield
 
 
 def steps(repository: Path) -> tuple[str, str, str]:
-    """Return the shell lines of the job's steps: install, update, propose."""
-    workflow = yaml.safe_load((repository / ".github/workflows/upkeep.yml").read_text(encoding="utf-8"))
-    install, update, propose = (one["run"] for one in workflow["jobs"]["template"]["steps"] if "run" in one)
+    """Return the shell lines of the template's job: install, update, propose."""
+    install, update, propose = lines(repository / WORKFLOW, "template")
     return install, update, propose
-
-
-def run(repository: Path, line: str) -> str:
-    """Run a step as the runner's shell does; return what it says."""
-    return commands.succeed(repository, "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", line)
 
 
 def upkeep(repository: Path, *, more: str = "") -> str:
@@ -188,3 +201,173 @@ def test_a_template_that_cannot_be_read_is_a_warning(place: Place) -> None:
     assert "::warning::The template at" in run(place.repository, install)
     assert run(place.repository, update) == run(place.repository, propose) == ""
     assert place.branches() == {"main"}
+
+
+LONG_AGO = datetime.now(tz=UTC) - timedelta(days=90)
+YESTERDAY = datetime.now(tz=UTC) - timedelta(days=1)
+BEFORE = (
+    Planted("demo-lib", "1.0", requires=("demo-dep>=1",), uploaded=LONG_AGO),
+    Planted("demo-dep", "1.0", uploaded=LONG_AGO),
+    Planted("demo-dev", "1.0", uploaded=LONG_AGO),
+)
+AFTER = (
+    Planted("demo-lib", "1.1", requires=("demo-dep>=1",), uploaded=LONG_AGO),
+    Planted("demo-lib", "1.2", requires=("demo-dep>=1",), uploaded=YESTERDAY),
+    Planted("demo-dep", "1.5", uploaded=LONG_AGO),
+)
+NOTHING_MORE = {"label": "none", "runtime": [], "untyped": ["joblib"], "system": [], "accelerators": ["cpu"]}
+TABLE = "| package | locked | fresh | |\n|---|---|---|---|\n"
+
+
+class OfIndex:
+    """What a tool locks from is an index, in which newer releases appear."""
+
+    needs: Mapping[str, list[str]] = {"runtime": ["demo-lib>=1"], "dev": ["demo-dev>=1"]}
+    newer = ("| demo-dep | 1.0 | 1.5 | transitive |\n", "| demo-lib | 1.0 | 1.1 | direct |\n")
+    unplugged: Mapping[str, str] = {}
+
+    def __init__(self) -> None:
+        self.index = Index(BEFORE, upstream=True, cache=rendering.ROOT / "build" / "index")
+        self.answers = {"package_index": self.index.url}
+        # pip and uv ask no second time, where nobody answers.
+        self.variables = {"PIP_RETRIES": "0", "UV_HTTP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
+
+    def age(self, repository: Path) -> None:
+        """Let the lock be an old one."""
+        del repository
+        self.index.plant(*AFTER)
+
+    def unplug(self) -> None:
+        """Let nobody answer."""
+        self.index.__exit__()
+
+
+class OfChannel:
+    """What conda locks from is a channel on disk: the lock goes back to an older release of it."""
+
+    needs: Mapping[str, list[str]] = {"runtime": ["tqdm>=4.67"], "dev": ["iniconfig>=2"]}
+    newer = ("| tqdm | 4.67.1 | ",)
+    unplugged: Mapping[str, str] = {"CONDA_CHANNEL_ALIAS": "file:///nowhere"}
+    answers: Mapping[str, str] = {}
+
+    def __init__(self) -> None:
+        self.variables = module("conda").prepare(Path(), "")
+
+    def age(self, repository: Path) -> None:
+        """Let the lock be an old one."""
+        commands.succeed(repository, ".tools/venv/bin/python", ".tools/lock.py", "--upgrade", "tqdm==4.67.1")
+        rendering.commit(repository, "Older")
+        rendering.git(repository, "push", "--quiet", "origin", "main")
+
+    def unplug(self) -> None:
+        """The variables do."""
+
+
+@dataclass(frozen=True)
+class Locked:
+    """A small repository with a lock that was pushed, and where its tool finds packages."""
+
+    repository: Path
+    root: Path
+    source: OfIndex | OfChannel
+    tool: ModuleType
+
+    def outdated(self) -> tuple[str, str]:
+        """Run the job that compares; return what it adds to the summary and to its outputs."""
+        written = [self.root / "summary.md", self.root / "outputs"]
+        for path in written:
+            path.write_text("", encoding="utf-8")
+        shutil.rmtree(self.root / "runner" / "fresh", ignore_errors=True)
+        for line in lines(self.repository / WORKFLOW, "outdated"):
+            run(self.repository, line)
+        summary, outputs = (path.read_text(encoding="utf-8") for path in written)
+        return summary, outputs
+
+    def relock(self, name: str) -> Path:
+        """Run the job that proposes the fresh lock, in a clone of its own; return that."""
+        clone = self.root / name
+        rendering.git(self.root, "clone", "--quiet", str(self.root / "origin.git"), name)
+        for line in lines(clone / WORKFLOW, "relock"):
+            run(clone, line)
+        return clone
+
+    def state(self) -> dict[str, str]:
+        """Return a digest of each file, those of git too; the tool's own environment and caches left out."""
+        files = (path for path in self.repository.rglob("*") if path.is_file())
+        own = {path.relative_to(self.repository): path for path in files}
+        aside = {"venv", "__pycache__"}
+        return {str(name): digest(path) for name, path in own.items() if not aside & {*name.parts}}
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture(params=NAMES)
+def locked(request: pytest.FixtureRequest, template: Path, tmp_path: Path, patch: str) -> Iterator[Locked]:
+    name, repository = str(request.param), tmp_path / "demo"
+    source = OfChannel() if name == "conda" else OfIndex()
+    with source.index if isinstance(source, OfIndex) else nullcontext():
+        rendering.render(
+            template, repository, package_manager=name, python_patch=patch, common=source.needs, framework=NOTHING_MORE,
+            **source.answers,
+        )  # fmt: skip
+        with variables(source.variables):
+            commands.succeed(repository, "make", "lock")
+            rendering.commit(repository, "Start")
+            with hosted(repository, tmp_path):
+                yield Locked(repository, tmp_path, source, module(name))
+
+
+def test_what_is_newer_is_shown_and_proposed_and_nothing_is_changed(locked: Locked) -> None:
+    """One repository goes the whole way, since locking one for each step would take minutes."""
+    assert locked.outdated() == ("A fresh resolution would change nothing.\n", "")
+    locked.source.age(locked.repository)
+    before = locked.state()
+    summary, outputs = locked.outdated()
+    assert summary.startswith(TABLE + locked.source.newer[0])
+    assert all(line in summary for line in locked.source.newer)
+    assert summary.count("\n") == 2 + len(locked.source.newer)
+    assert locked.state() == before
+
+    if "relock" in jobs(locked.repository / WORKFLOW):
+        assert outputs == "changed=true\n"
+        proposed(locked)
+    else:
+        assert outputs == ""
+
+    locked.source.unplug()
+    refused = commands.refuse(locked.repository, "make", "outdated", **locked.source.unplugged)
+    assert "Nothing was resolved, for the reason above, or changed" in refused
+    assert locked.state() == before
+
+
+def proposed(locked: Locked) -> None:
+    """Assert that the fresh lock becomes a pull request, once, that holds nothing else and answers the manifest."""
+    # Code of a package that runs while its lock is made could leave more than a lock.
+    (locked.root / "runner" / "fresh" / "Makefile").write_text("all: ; echo evil\n", encoding="utf-8")
+    clone = locked.relock("first")
+    asked = (locked.root / "gh.log").read_text(encoding="utf-8")
+    assert "pr create --title Lock " in asked
+    assert all(line in asked for line in locked.source.newer)
+    changed = {*rendering.git(clone, "diff", "--name-only", "main").split()}
+    assert changed == {locked.tool.LOCKED}
+    # The tool itself is not installed again for that.
+    (clone / ".tools/venv").symlink_to(locked.repository / ".tools/venv")
+    commands.succeed(clone, "make", "check-lock")
+    assert locked.tool.versions(clone) != locked.tool.versions(locked.repository)
+
+    locked.relock("second")
+    assert (locked.root / "gh.log").read_text(encoding="utf-8") == asked
+
+
+def test_either_dependabot_or_the_job_keeps_the_lock(locked_by: Path) -> None:
+    updates = yaml.safe_load((locked_by / ".github/dependabot.yml").read_text(encoding="utf-8"))["updates"]
+    own = [one for one in updates if one["directory"] == "/" and one["package-ecosystem"] in {"pip", "uv", "conda"}]
+    assert bool(own) != ("relock" in jobs(locked_by / WORKFLOW))
+
+
+@pytest.fixture(params=NAMES)
+def locked_by(request: pytest.FixtureRequest, template: Path, tmp_path: Path) -> Path:
+    """A repository of each tool, as it is rendered."""
+    return rendering.render(template, tmp_path / "demo", package_manager=request.param)
