@@ -20,10 +20,10 @@ from .data import FEATURES
 
 PARAMETERS: dict[str, int | float | str] = {
     "hidden": 32,
-    "epochs": 40,
+    "epochs": 20,
     "batch_size": 32,
-    "learning_rate": 3e-3,
-    "weight_decay": 1e-2,
+    "learning_rate": 2e-3,
+    "weight_decay": 0.1,
 }
 OPTIMIZER = optax.adamw(float(PARAMETERS["learning_rate"]), weight_decay=float(PARAMETERS["weight_decay"]))
 
@@ -37,7 +37,8 @@ class Network(eqx.Module):
 
     def __call__(self, row: Array) -> Array:
         """Return the log-odds of one row."""
-        return self.layers((row - self.mean) / self.deviation)
+        logit: Array = self.layers((row - self.mean) / self.deviation)
+        return logit
 
 
 def initial(key: Array) -> eqx.nn.MLP:
@@ -92,7 +93,8 @@ def double_precision() -> AbstractContextManager[None]:
 
     https://docs.jax.dev/en/latest/default_dtypes.html
     """
-    return jax.enable_x64(True)  # noqa: FBT003 - JAX takes it so
+    block: AbstractContextManager[None] = jax.enable_x64(True)  # noqa: FBT003 - JAX takes it so
+    return block
 
 
 def ready(network: Network) -> Network:
@@ -103,7 +105,8 @@ def ready(network: Network) -> Network:
     """
     arrays, rest = eqx.partition(network, eqx.is_array)
     with double_precision():
-        return eqx.combine(jax.tree.map(lambda array: array.astype(jnp.float64), arrays), rest)
+        doubled: Network = eqx.combine(jax.tree.map(lambda array: array.astype(jnp.float64), arrays), rest)
+    return doubled
 
 
 @eqx.filter_jit

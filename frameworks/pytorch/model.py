@@ -18,10 +18,10 @@ from .parity import seeding
 
 PARAMETERS: dict[str, int | float | str] = {
     "hidden": 32,
-    "epochs": 40,
+    "epochs": 20,
     "batch_size": 32,
-    "learning_rate": 3e-3,
-    "weight_decay": 1e-2,
+    "learning_rate": 2e-3,
+    "weight_decay": 0.1,
     # The rows are in memory already, so that workers would only cost; any number gives the same samples.
     "num_workers": 0,
 }
