@@ -66,8 +66,8 @@ def build(folder: Path, tool: str = "uv", framework: str = FRAMEWORK) -> Path:
         link.symlink_to(source)
     (package / "__init__.py").touch()
     chosen = data(tool)
-    model = framework_data(framework)["model_file"]
-    pins = PINS.format(tool=tool, model=model, **{key: json.dumps(chosen[key]) for key in ("version", "manifests", "locks")})
+    said = {key: json.dumps(chosen[key]) for key in ("version", "manifests", "locks")}
+    pins = PINS.format(tool=tool, model=framework_data(framework)["model_file"], **said)
     (package / "parity" / "pins.toml").write_text(pins, encoding="utf-8")
     return package
 

@@ -70,5 +70,5 @@ def save(model: lgb.Booster, path: Path) -> None:
 
 
 def load(path: Path) -> lgb.Booster:
-    """Read a model that `save` wrote. Half a file can end the process: the contract is checked before this is called."""
+    """Read a model that `save` wrote. Half a file can end the process: the contract is checked before this is."""
     return lgb.Booster(model_file=path)

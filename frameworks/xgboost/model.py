@@ -76,5 +76,5 @@ def save(model: xgb.Booster, path: Path) -> None:
 
 
 def load(path: Path) -> xgb.Booster:
-    """Read a model that `save` wrote. Half a file can end the process: the contract is checked before this is called."""
+    """Read a model that `save` wrote. Half a file can end the process: the contract is checked before this is."""
     return xgb.Booster(model_file=bytearray(path.read_bytes()))
