@@ -23,7 +23,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 from packaging.version import VERSION_PATTERN, Version
@@ -34,7 +34,7 @@ Json = dict[str, Any]  # a release is what /pypi/<name>/<version>/json answers: 
 
 @dataclass(frozen=True)
 class Planted:
-    """A package that is made up: one wheel for any platform, whose module says its version and no more."""
+    """A package that is made up: one wheel, whose module says its version and no more."""
 
     name: str
     version: str
@@ -42,16 +42,17 @@ class Planted:
     uploaded: datetime = datetime(2024, 1, 1, tzinfo=UTC)  # older than any cooldown
     requires_python: str = ""
     yanked: str = ""
+    tag: str = "py3-none-any"  # the platform
 
     def files(self) -> dict[str, bytes]:
         """Return the wheel and its metadata by their file names, the same bytes each time."""
         module = canonicalize_name(self.name).replace("-", "_")
-        folder, wheel = f"{module}-{self.version}.dist-info", f"{module}-{self.version}-py3-none-any.whl"
+        folder, wheel = f"{module}-{self.version}.dist-info", f"{module}-{self.version}-{self.tag}.whl"
         lines = ["Metadata-Version: 2.1", f"Name: {self.name}", f"Version: {self.version}"]
         lines += [f"Requires-Python: {self.requires_python}"] if self.requires_python else []
         metadata = "\n".join([*lines, *(f"Requires-Dist: {line}" for line in self.requires), ""])
         inside = {f"{module}.py": f'__version__ = "{self.version}"\n', f"{folder}/METADATA": metadata}
-        inside[f"{folder}/WHEEL"] = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        inside[f"{folder}/WHEEL"] = f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {self.tag}\n"
         digests = {path: hashlib.sha256(text.encode()).digest() for path, text in inside.items()}
         words = {path: base64.urlsafe_b64encode(digest).decode().rstrip("=") for path, digest in digests.items()}
         record = [f"{path},sha256={words[path]},{len(text.encode())}\n" for path, text in inside.items()]
@@ -68,7 +69,7 @@ class Planted:
         asked = {"requires_dist": list(self.requires), "requires_python": self.requires_python or None}
         info = {"name": self.name, "version": self.version, "summary": "", "platform": None, **asked}
         withdrawn = {"yanked": bool(self.yanked), "yanked_reason": self.yanked or None}
-        file = {"filename": filename, "url": folder + filename, "size": len(wheel), "packagetype": "bdist_wheel"}
+        file = {"filename": filename, "url": folder + quote(filename), "size": len(wheel), "packagetype": "bdist_wheel"}
         digests = {"digests": {"sha256": hashlib.sha256(wheel).hexdigest()}, "requires_python": info["requires_python"]}
         dated = {"upload_time_iso_8601": self.uploaded.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
         core = {"core-metadata": {"sha256": hashlib.sha256(metadata).hexdigest()}}
@@ -84,6 +85,7 @@ class Index(ThreadingHTTPServer):
     `cache`, that one is asked once a day for each package.
     """
 
+    json = True  # where it is asked for
     request_queue_size = 128  # uv opens dozens of connections at once
 
     def __init__(  # noqa: PLR0913 - what a test says of its index
@@ -124,7 +126,7 @@ class Index(ThreadingHTTPServer):
     def answer(self, path: str) -> Json | bytes | None:
         """Return the file or the JSON that stands at `path`, a page of /simple with its "meta"; None for nothing."""
         planted = [package for package in list(self._changed.values()) if package]
-        match re.findall(r"[^/]+", urlsplit(path).path):  # Pipenv doubles a slash
+        match re.findall(r"[^/]+", unquote(urlsplit(path).path)):  # Pipenv doubles a slash
             case ["simple"]:  # those of the default index are too many to tell
                 names = sorted({canonicalize_name(package.name) for package in planted})
                 return {"meta": {"api-version": "1.1"}, "projects": [{"name": name} for name in names], "files": []}
@@ -153,6 +155,17 @@ class Index(ThreadingHTTPServer):
         return theirs | {version: package.release(folder) for version, package in mine.items() if package}
 
 
+class Bare(Index):
+    """An index that is pages of HTML and no more: no JSON, no upload times, as PyTorch's own."""
+
+    json = False
+
+    def answer(self, path: str) -> Json | bytes | None:
+        """Return what the other one does, without what these pages do not tell."""
+        page = super().answer(path)
+        return page if isinstance(page, bytes) or "meta" in (page or {}) else None
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -171,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(answer, bytes):
             return self._send(HTTPStatus.OK, "application/octet-stream", answer)
         accepted = self.headers["Accept"] or ""
-        if "meta" in answer and "html" in accepted and "json" not in accepted:
+        if "meta" in answer and not (self.server.json and ("json" in accepted or "html" not in accepted)):
             return self._send(HTTPStatus.OK, "text/html", _html(answer).encode())
         kind = "application/vnd.pypi.simple.v1+json" if "meta" in answer else "application/json"
         return self._send(HTTPStatus.OK, kind, json.dumps(answer).encode())

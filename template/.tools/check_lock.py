@@ -32,7 +32,10 @@ ROOT = Path(__file__).absolute().parent.parent
 INSTALLED = Path(".venv", "parity-lock.json")
 ANSWERS, PROJECT = ".copier-answers.yml", "pyproject.toml"
 ORIGINS = Path(".tools", "origins.txt")
-ORIGINS_HEADER = "# Where the lock's packages come from, as `make lock` found it: a new line wants a second look.\n"
+ORIGINS_HEADER = (
+    "# Where the lock's packages come from, as `make lock` found it: a new line wants a second look.\n"
+    "# A name behind an address: of the lock's packages that one alone comes from there.\n"
+)
 MANIFEST, LOCK = ", ".join(lock_reader.MANIFESTS), ", ".join(lock_reader.LOCKS)
 ASKS, WAS = ("ask", "were") if ", " in MANIFEST else ("asks", "was")
 RESTORE = f"git checkout -- {' '.join(lock_reader.LOCKS)}"
@@ -338,8 +341,9 @@ def _in_archive(entry: Entry, allowed: frozenset[str] | None) -> Iterator[str]:
         yield f"{name} {version} has no sha256 for {file or 'one of its files'}: restore the lock"
     for file in [file for file, _ in files if not claims(file, name, version)][:1]:
         yield f"{name} {version} was edited by hand, for its file is {file}: restore the lock"
-    for foreign in sorted(origins(entry) - allowed)[:1] if allowed is not None else ():
-        yield f"{name} {version} comes from {foreign}, which {ORIGINS.as_posix()} does not hold: restore the lock"
+    foreign = [one for one in sorted(origins(entry)) if allowed is not None and allowed.isdisjoint(lines(one, name))]
+    for one in foreign[:1]:
+        yield f"{name} {version} comes from {one}, which {ORIGINS.as_posix()} does not hold for it: restore the lock"
 
 
 def sha256(text: str) -> str:
@@ -378,20 +382,36 @@ def origins(entry: Entry) -> frozenset[str]:
     return frozenset(map(origin, [*entry["addresses"], *(file["address"] for file in entry["files"])])) - {""}
 
 
+def lines(origin: str, name: str) -> tuple[str, str]:
+    """Return the lines of ORIGINS that each let a package come from an origin: all may, or this one."""
+    return origin, f"{origin} {canonicalize_name(name)}"
+
+
+def delivered(root: Path) -> frozenset[str]:
+    """Return the lines for a lock: an origin of most packages stands for all, of another one only what it delivers.
+
+    An index beside the main one, such as PyTorch's, could otherwise deliver a package of any name.
+    """
+    found = [(one, entry["name"]) for entry in lock_reader.entries(root) for one in origins(entry)]
+    named = {one: {name for other, name in found if other == one} for one, _ in found}
+    every = {entry["name"] for entry in lock_reader.entries(root)}
+    return frozenset(lines(one, name)[2 * len(named[one]) <= len(every)] for one, name in found)
+
+
 def noted_origins(root: Path) -> frozenset[str] | None:
-    """Return the origins (scheme://host) that `make lock` noted, None where it noted none yet."""
+    """Return the lines (scheme://host, and a package's name where it is for that alone), None where none are noted."""
     try:
-        lines = (root / ORIGINS).read_text(encoding="utf-8").split("\n")
+        noted = (root / ORIGINS).read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
         return None
-    return frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    return frozenset(" ".join(line.split()) for line in noted if line.strip() and not line.startswith("#"))
 
 
 def note_origins(root: Path) -> None:
     """Write the origins of a lock that the tool has just made, and say which are new."""
-    known, now = noted_origins(root), frozenset().union(*map(origins, lock_reader.entries(root)))
-    for new in sorted(now - (known or frozenset())):
-        print(f"New origin in the lock: {new}. Make sure that it is one of yours.")
+    known, now = noted_origins(root) or frozenset(), delivered(root)
+    for origin, _, name in sorted(line.partition(" ") for line in now if not known & {line, line.split()[0]}):
+        print(f"New origin in the lock: {origin}{f', for {name}' if name else ''}. Make sure that it is one of yours.")
     partial = (root / ORIGINS).with_suffix(".part")
     partial.write_text(ORIGINS_HEADER + "".join(f"{one}\n" for one in sorted(now)), encoding="utf-8")
     partial.replace(root / ORIGINS)

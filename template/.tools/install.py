@@ -120,7 +120,13 @@ def install_packages(environment: Environment, *, production: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "requirements.txt")
         file.write_text("".join(lines), encoding="utf-8")
-        environment.pip("install", *HASHED, "--requirement", file)
+        environment.pip("install", *HASHED, *pages(), "--requirement", file)
+
+
+def pages() -> list[str]:
+    """Return pip's options for the pages of files that a lock names beside the index: hashes say what to take."""
+    found = getattr(check_lock.lock_reader, "pages", lambda _: ())(check_lock.ROOT)
+    return [word for page in found for word in ("--find-links", page)]
 
 
 @contextmanager

@@ -164,7 +164,7 @@ def test_new_origins_are_told_and_foreign_ones_refused(root: Path, capsys: pytes
     assert started() == 1
     assert "https://other.example, which .tools/origins.txt does not hold" in capsys.readouterr().err
     assert started("--note-origins") == 0
-    assert capsys.readouterr().out.startswith("New origin in the lock: https://other.example.")
+    assert capsys.readouterr().out.startswith("New origin in the lock: https://other.example, for beta. Make sure")
 
 
 def test_without_noted_origins_any_address_would_pass(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,7 +173,23 @@ def test_without_noted_origins_any_address_would_pass(root: Path, capsys: pytest
     assert ".tools/origins.txt is missing, so any address would pass: run `make lock`" in capsys.readouterr().err
     assert started("--note-origins") == 0
     told = capsys.readouterr().out.splitlines()
-    assert [line.split()[5] for line in told] == [f"{origin}." for origin in uv_project.ORIGINS]
+    lines = [origin.replace(" ", ", for ") for origin in uv_project.ORIGINS]
+    assert [line.split(": ")[1].split(". ")[0] for line in told] == lines
+    assert started() == 0
+
+
+def test_an_index_beside_the_main_one_delivers_nothing_but_what_it_did(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert started("--note-origins") == 0
+    assert "https://torch.example torch\n" in (root / check_lock.ORIGINS).read_text()
+    edit(root / "uv.lock", "https://files.example/beta", "https://torch.example/beta")
+    assert started() == 1
+    assert "beta 2.1 comes from https://torch.example, which .tools/origins.txt does not hold for it" in (
+        capsys.readouterr().err
+    )
+    # A line that an older version of the template wrote, or a person, allows all of them.
+    edit(root / check_lock.ORIGINS, "https://torch.example torch", "https://torch.example")
     assert started() == 0
 
 

@@ -14,7 +14,7 @@ from kit import readers
 pytestmark = pytest.mark.static
 
 LINUX = {"sys_platform": "linux", "python_version": "3.13", "platform_machine": "x86_64", "os_name": "posix"}
-ORIGINS = frozenset({"https://index.example", "https://torch.example"})
+ORIGINS = frozenset({"https://index.example", "https://torch.example torch"})
 
 PIPFILE = """\
 # what it needs

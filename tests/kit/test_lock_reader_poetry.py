@@ -187,7 +187,7 @@ def test_direct_is_what_the_manifest_names_for_runtime_and_developers(check_lock
 def test_a_lock_that_poetry_wrote_has_no_fault(check_lock: ModuleType, root: Path) -> None:
     assert sentences(check_lock, root) == []
     check_lock.note_origins(root)
-    assert check_lock.noted_origins(root) == {"https://git.example", "https://private.example"}
+    assert check_lock.noted_origins(root) == {"https://git.example gitlib", "https://private.example private-lib"}
 
 
 @pytest.mark.parametrize(

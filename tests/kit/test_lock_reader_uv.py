@@ -11,7 +11,7 @@ from kit.uv_project import LINUX, MAC, RUNTIME, WINDOWS, edit
 
 pytestmark = pytest.mark.static
 
-ORIGINS = frozenset({"https://index.example", "https://torch.example", "https://files.example"})
+ORIGINS = frozenset({"https://index.example", "https://torch.example torch", "https://files.example"})
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ PACKAGES = (
     ("torch", "2.0+cpu", ""),
     ("writer", "7.0", ""),
 )
-ORIGINS = ("https://files.example", "https://index.example", "https://torch.example")
+ORIGINS = ("https://files.example", "https://index.example", "https://torch.example torch")
 RUNTIME = {"alpha": "1.5", "beta": "2.1", "quick-lib": "0.2", "torch": "2.0+cpu"}
 INSTALLED = RUNTIME | {"checker": "3.0", "tester": "9.0"}
 LINUX = {

@@ -25,7 +25,7 @@ import lock_reader
 
 ROOT = Path(__file__).absolute().parent.parent
 COMPILE = (
-    *(str(Path(sys.executable).with_name("pip-compile")), "--quiet", "--generate-hashes"),
+    *(sys.executable, str(Path(__file__).with_name("compile.py")), "--quiet", "--generate-hashes"),
     # pip and setuptools are packages like others, and a constraint may have no extras.
     *("--allow-unsafe", "--strip-extras"),
     # The addresses of this machine's settings are not everybody's.

@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from string import Template
 from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -98,8 +99,11 @@ def source(folder: Path) -> dict[str, str]:
             line = 'machine {} login "{}" password "{}"'.format(address.hostname, *words)
             own.write_text(f"{before}\n{line}\n", encoding="utf-8")
         found["NETRC"] = str(own)
-    if address.hostname and "source" not in lock_reader.read(folder, MANIFEST):
-        found["PIPENV_PYPI_MIRROR"] = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()
+    bare = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()
+    if "source" in lock_reader.read(folder, MANIFEST):
+        found["PIP_INDEX_URL"] = bare or import_module("pip._internal.models.index").PyPI.simple_url
+    elif address.hostname:
+        found["PIPENV_PYPI_MIRROR"] = bare
     return found
 
 
@@ -128,22 +132,25 @@ def run(folder: Path, *arguments: str, **more: str) -> tuple[int, str]:
 def upload_times_required(folder: Path) -> Iterator[None]:
     """Raise LockingError where a cooldown is asked for and an index tells no upload times: Pipenv would not say so.
 
-    The indexes are asked while Pipenv resolves, which takes longer.
+    Of an index that packages are tied to by name, as PyTorch's, it is only told. The indexes are asked while Pipenv
+    resolves, which takes longer.
     """
-    asking = [start(folder, *words, **more) for words, more in questions(folder)]
+    asking = [(tied, start(folder, *words, **more)) for tied, words, more in questions(folder)]
     try:
         yield
     finally:
-        answers = [process.communicate()[0] for process in asking]
-        if any("upload-time" in said for said in answers):
+        timeless = [tied for tied, process in asking if "upload-time" in process.communicate()[0]]
+        for names in filter(None, timeless):
+            print(f"No cooldown for {', '.join(names)}: that index does not say when a file was uploaded.")
+        if [] in timeless:
             raise LockingError(
                 "The index does not say when a file was uploaded, so no cooldown can be kept: repeat with NOW=1, or set"
                 " cooldown_days to 0 (`copier update --data cooldown_days=0`). Nothing was changed."
             )
 
 
-def questions(folder: Path) -> Iterator[tuple[tuple[str, ...], dict[str, str]]]:
-    """Yield, for each index, pip's command that fails where it tells no upload times, and its variables."""
+def questions(folder: Path) -> Iterator[tuple[list[str], tuple[str, ...], dict[str, str]]]:
+    """Yield, for each index, what is tied to it, pip's command that fails without upload times, and its variables."""
     if "PIP_UPLOADED_PRIOR_TO" not in os.environ:
         return
     manifest = lock_reader.read(folder, MANIFEST)
@@ -154,9 +161,10 @@ def questions(folder: Path) -> Iterator[tuple[tuple[str, ...], dict[str, str]]]:
         names = [
             name for name, item in packages.items() if (item.get("index", "") if isinstance(item, dict) else "") == own
         ]
-        index = {"PIP_INDEX_URL": os.path.expandvars(one["url"])} if one["url"] else {}
+        more = source(folder)
+        index = {"PIP_INDEX_URL": Template(one["url"]).safe_substitute(os.environ | more)} if one["url"] else {}
         for name in names[:1]:
-            yield ("-m", "pip", "index", "versions", "--no-input", name), source(folder) | index
+            yield names if place else [], ("-m", "pip", "index", "versions", "--no-input", name), more | index
 
 
 def resolved(folder: Path, pins: Pins) -> str:

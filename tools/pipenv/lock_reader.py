@@ -137,6 +137,13 @@ def _addresses(entry: Entry, named: Mapping[str, str], default: list[str]) -> li
     return [named[entry["index"]]] if "index" in entry else default
 
 
+def pages(root: Path) -> list[str]:
+    """Return the pages of files of what is locked from another index than the first; raises ValueError."""
+    sources: list[Entry] = _document(root)["_meta"].get("sources", [])
+    others = {source.get("name"): source["url"].rstrip("/") for source in sources[1:]}
+    return [f"{others[entry['index']]}/{name}/" for _, name, entry in _sections(root) if entry.get("index") in others]
+
+
 def asked(root: Path) -> dict[str, Any]:
     """Return what the manifest asks for, and what the lock was made for, as pairs; raises ValueError."""
     manifest, meta = read(root, MANIFESTS[0]), _document(root)["_meta"]
