@@ -285,7 +285,7 @@ def test_an_old_fix_of_another_line_of_releases_is_no_fix(audit: Audit, service:
 
 
 @ONE_TOOL
-@pytest.mark.parametrize(("age", "cooldown", "now"), [(3, 7, True), (30, 7, False), (0, 0, False)])
+@pytest.mark.parametrize(("age", "cooldown", "now"), [(3, 7, True), (7, 7, True), (8, 7, False), (0, 0, False)])
 def test_a_fix_that_the_cooldown_holds_back_is_asked_for_at_once(
     audit: Audit, service: Advisories, age: int, cooldown: int, *, now: bool
 ) -> None:
@@ -507,6 +507,16 @@ def test_an_entry_that_nothing_needs_is_told(audit: Audit, service: Advisories, 
     assert status == 0
     assert "audit.toml: PYSEC-2020-1 is known of nothing that is locked: remove the entry.\n" in said
     assert f"{ALPHA.id} is known of nothing" not in said
+
+
+@ONE_TOOL
+def test_two_entries_for_one_vulnerability_are_both_needed_by_it(
+    audit: Audit, service: Advisories, ignoring: Ignoring
+) -> None:
+    service.planted.append(ALPHA)
+    ignoring(entry(ALPHA.id, NEVER) + entry("CVE-2026-1", NEVER))
+    status, said = audit()
+    assert (status, "known of nothing" in said) == (0, False)
 
 
 @ONE_TOOL
