@@ -264,6 +264,12 @@ def test_what_several_databases_tell_of_is_one_finding_with_the_latest_fix(audit
 
 
 @ONE_TOOL
+def test_what_is_no_id_reaches_no_log(audit: Audit, service: Advisories) -> None:
+    service.planted.append(Advisory("PYSEC-2026-1", "alpha", ("1.5",), aliases=("CVE-2026-1", "X\n::error::gone")))
+    assert "alpha 1.5 (production): CVE-2026-1, PYSEC-2026-1; no release" in audit()[1]
+
+
+@ONE_TOOL
 def test_an_advisory_that_was_withdrawn_does_not_count(audit: Audit, service: Advisories) -> None:
     service.planted.append(Advisory("PYSEC-2026-1", "alpha", ("1.5",), withdrawn=True))
     status, said = audit()
@@ -292,6 +298,8 @@ def test_a_fix_that_the_cooldown_holds_back_is_asked_for_at_once(
     published = f"{TODAY - timedelta(age)}T10:00:00Z"
     service.planted.append(Advisory("PYSEC-2026-1", "alpha", ("1.5",), fixed="1.6", published=published))
     said = audit("--cooldown", str(cooldown))[1]
+    service.planted.append(Advisory("GHSA-1-2-3", "alpha", ("1.5",), fixed="1.6", aliases=("PYSEC-2026-1",)))
+    assert audit("--cooldown", str(cooldown))[1] == said.replace("PYSEC", "GHSA-1-2-3, PYSEC", 1)  # told of long ago
     assert ("make upgrade PKG=alpha NOW=1\n" in said, "make upgrade PKG=alpha\n" in said) == (now, not now)
 
 
@@ -427,6 +435,15 @@ def test_a_refusal_is_final(audit: Audit, service: Advisories) -> None:
 def test_another_address_than_the_webs_is_refused(audit: Audit, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("OSV_URL", address)
     refused(audit, "OSV_URL is no address such as https://osv.example.com, without a password", status=2)
+
+
+@ONE_TOOL
+def test_a_slash_at_the_end_of_the_address_is_no_other_address(
+    audit: Audit, service: Advisories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OSV_URL", f"{service.url}/")
+    assert audit()[0] == 0
+    assert service.requests == ["/v1/querybatch"]
 
 
 def test_without_a_lock_the_command_is_named(
