@@ -331,7 +331,7 @@ def advisory(url: str, name: str) -> Advisory:
                 fixes.setdefault(canonicalize_name(package["name"]), []).extend(_fixes(affected))
         aliases = [alias for alias in record.get("aliases", ()) if ID.fullmatch(alias)]
         return Advisory(
-            frozenset({name, _id(record["id"]), *aliases}),
+            frozenset({_id(record["id"]), *aliases}),
             bool(record.get("withdrawn")),
             str(record.get("published", ""))[:10],
             " ".join(str(record.get("summary", "")).split()),
