@@ -96,6 +96,10 @@ class Finding(NamedTuple):
     published: str  # the day on which it was told, "" where that is not known
     summary: str
 
+    def named(self, name: str) -> bool:
+        """Tell whether this is one of its ids."""
+        return name.casefold() in map(str.casefold, self.ids)
+
 
 class Report(NamedTuple):
     """What was asked, and what is known."""
@@ -327,7 +331,7 @@ def advisory(url: str, name: str) -> Advisory:
                 fixes.setdefault(canonicalize_name(package["name"]), []).extend(_fixes(affected))
         aliases = [alias for alias in record.get("aliases", ()) if ID.fullmatch(alias)]
         return Advisory(
-            frozenset({name, _id(record["id"]), *aliases}),
+            frozenset({_id(record["id"]), *aliases}),
             bool(record.get("withdrawn")),
             str(record.get("published", ""))[:10],
             " ".join(str(record.get("summary", "")).split()),
@@ -390,26 +394,21 @@ def _version(text: str) -> Version | None:
         return None
 
 
-def judge(found: Sequence[Finding], ignored: Sequence[Ignored], today: date) -> tuple[list[Any], ...]:
-    """Return the findings that count, those that are ignored, and the entries that expired and that nothing needs."""
-    expired = [entry for entry in ignored if entry.until < today]
-    valid = {entry.id.casefold(): entry for entry in ignored if entry.until >= today}
-    why = {one: next((valid[i.casefold()] for i in one.ids if i.casefold() in valid), None) for one in found}
-    used = [entry for entry in why.values() if entry]
-    return (
-        [one for one, entry in why.items() if not entry],
-        [(one, entry) for one, entry in why.items() if entry],
-        expired,
-        [entry for entry in valid.values() if entry not in used],
-    )
-
-
 def audit(root: Path, environment: Mapping[str, str], url: str, today: date) -> Report:
     """Return what is known of everything that the lock of this repository pins; raises AuditError."""
     said = settings(root)
     packages, left_out = pinned(root, environment, said.names)
-    counting, ignored, expired, unused = judge(findings(url, packages), said.ignored, today)
-    return Report(packages, left_out, counting, ignored, expired, unused)
+    found = findings(url, packages)
+    valid = [entry for entry in said.ignored if entry.until >= today]
+    hidden = {one: entry for one in found for entry in valid if one.named(entry.id)}
+    return Report(
+        packages,
+        left_out,
+        findings=[one for one in found if one not in hidden],
+        ignored=[*hidden.items()],
+        expired=[entry for entry in said.ignored if entry.until < today],
+        unused=[entry for entry in valid if not any(one.named(entry.id) for one in found)],
+    )
 
 
 # How it is told

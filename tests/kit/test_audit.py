@@ -264,6 +264,12 @@ def test_what_several_databases_tell_of_is_one_finding_with_the_latest_fix(audit
 
 
 @ONE_TOOL
+def test_what_is_no_id_reaches_no_log(audit: Audit, service: Advisories) -> None:
+    service.planted.append(Advisory("PYSEC-2026-1", "alpha", ("1.5",), aliases=("CVE-2026-1", "X\n::error::gone")))
+    assert "alpha 1.5 (production): CVE-2026-1, PYSEC-2026-1; no release" in audit()[1]
+
+
+@ONE_TOOL
 def test_an_advisory_that_was_withdrawn_does_not_count(audit: Audit, service: Advisories) -> None:
     service.planted.append(Advisory("PYSEC-2026-1", "alpha", ("1.5",), withdrawn=True))
     status, said = audit()
@@ -285,13 +291,15 @@ def test_an_old_fix_of_another_line_of_releases_is_no_fix(audit: Audit, service:
 
 
 @ONE_TOOL
-@pytest.mark.parametrize(("age", "cooldown", "now"), [(3, 7, True), (30, 7, False), (0, 0, False)])
+@pytest.mark.parametrize(("age", "cooldown", "now"), [(3, 7, True), (7, 7, True), (8, 7, False), (0, 0, False)])
 def test_a_fix_that_the_cooldown_holds_back_is_asked_for_at_once(
     audit: Audit, service: Advisories, age: int, cooldown: int, *, now: bool
 ) -> None:
     published = f"{TODAY - timedelta(age)}T10:00:00Z"
     service.planted.append(Advisory("PYSEC-2026-1", "alpha", ("1.5",), fixed="1.6", published=published))
     said = audit("--cooldown", str(cooldown))[1]
+    service.planted.append(Advisory("GHSA-1-2-3", "alpha", ("1.5",), fixed="1.6", aliases=("PYSEC-2026-1",)))
+    assert audit("--cooldown", str(cooldown))[1] == said.replace("PYSEC", "GHSA-1-2-3, PYSEC", 1)  # told of long ago
     assert ("make upgrade PKG=alpha NOW=1\n" in said, "make upgrade PKG=alpha\n" in said) == (now, not now)
 
 
@@ -429,6 +437,15 @@ def test_another_address_than_the_webs_is_refused(audit: Audit, monkeypatch: pyt
     refused(audit, "OSV_URL is no address such as https://osv.example.com, without a password", status=2)
 
 
+@ONE_TOOL
+def test_a_slash_at_the_end_of_the_address_is_no_other_address(
+    audit: Audit, service: Advisories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OSV_URL", f"{service.url}/")
+    assert audit()[0] == 0
+    assert service.requests == ["/v1/querybatch"]
+
+
 def test_without_a_lock_the_command_is_named(
     audit: Audit, service: Advisories, program: ModuleType, root: Path
 ) -> None:
@@ -507,6 +524,16 @@ def test_an_entry_that_nothing_needs_is_told(audit: Audit, service: Advisories, 
     assert status == 0
     assert "audit.toml: PYSEC-2020-1 is known of nothing that is locked: remove the entry.\n" in said
     assert f"{ALPHA.id} is known of nothing" not in said
+
+
+@ONE_TOOL
+def test_two_entries_for_one_vulnerability_are_both_needed_by_it(
+    audit: Audit, service: Advisories, ignoring: Ignoring
+) -> None:
+    service.planted.append(ALPHA)
+    ignoring(entry(ALPHA.id, NEVER) + entry("CVE-2026-1", NEVER))
+    status, said = audit()
+    assert (status, "known of nothing" in said) == (0, False)
 
 
 @ONE_TOOL
