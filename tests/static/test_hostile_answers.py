@@ -331,6 +331,7 @@ def test_a_whole_render_of_a_hostile_text(
         "description": long,
         "license": "MIT",
         "package_name": "demo_pkg",
+        "release": True,
     }
     folder = rendering.render(template, tmp_path / "demo", **given)
     files = {path.as_posix(): (folder / path).read_text(encoding="utf-8") for path in rendering.files(folder)}
