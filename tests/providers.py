@@ -62,15 +62,19 @@ def run_on_github(repository: Path, lines: Sequence[str], more: Mapping[str, str
 
 
 def run_on_gitlab(repository: Path, lines: Sequence[str], more: Mapping[str, str]) -> Ran:
-    """Run all lines in one shell, up to the first that fails.
+    """Run all lines in one shell, up to the first that fails."""
+    outcome = commands.run(repository, "bash", "--noprofile", "--norc", "-c", gitlab_script(lines), **more)
+    marks = [line for line in outcome.output.splitlines() if line.startswith(MARK)]
+    return Ran(lines[int(marks[-1].removeprefix(MARK))] if outcome.status else None, outcome.output)
+
+
+def gitlab_script(lines: Sequence[str]) -> str:
+    """Return the script that the runner makes of a job's lines, with the number of each before what it says.
 
     https://gitlab.com/gitlab-org/gitlab-runner/-/blob/main/shells/bash.go
     """
     told = [f"echo {shlex.quote(f'{MARK}{number}')}\n{line}" for number, line in enumerate(lines)]
-    script = "\n".join(["set -eo pipefail", *told])
-    outcome = commands.run(repository, "bash", "--noprofile", "--norc", "-c", script, **more)
-    marks = [line for line in outcome.output.splitlines() if line.startswith(MARK)]
-    return Ran(lines[int(marks[-1].removeprefix(MARK))] if outcome.status else None, outcome.output)
+    return "\n".join(["set -eo pipefail", *told])
 
 
 PROVIDERS = {"github": Provider(github_jobs, run_on_github), "gitlab": Provider(gitlab_jobs, run_on_gitlab)}

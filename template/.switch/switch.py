@@ -12,7 +12,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -85,10 +85,10 @@ def require_ready() -> None:
 
 
 def in_the_way(old: Repository, new: Repository) -> Iterator[str]:
-    """Yield a sentence for each file of yours that has the name of one of the new tool's."""
-    for name in sorted({*new.manifests, *new.locks} - {PROJECT, *old.manifests, *old.locks}):
+    """Yield a sentence for each file of yours that has the name of one that comes new."""
+    for name in sorted({*new.files(), *new.manifests, *new.locks} - {*old.files(), *old.manifests, *old.locks}):
         if (ROOT / name).exists():
-            yield f"{name} is here already, and {new.name} would take it for its own: move it away, commit, repeat."
+            yield f"{name} is here already, and one of its name comes with the switch: move it away, commit, repeat."
 
 
 def not_here(new: Repository) -> Iterator[str]:
@@ -110,17 +110,25 @@ def update(answers: Mapping[str, str]) -> None:
         )
 
 
-def put_aside(before: Mapping[str, bytes], stock: Repository, new: Repository) -> None:
-    """Move the old tool's manifest and lock, and what you edited of files that are gone, into a folder."""
+def put_aside(before: Mapping[str, bytes], stock: Repository, replaced: Collection[str] = ()) -> bool:
+    """Copy what is replaced, and what you edited of files that are gone, into a folder; tell whether there was any."""
+    edited = {
+        name
+        for name, content in before.items()
+        if not (ROOT / name).exists() and (base := stock.root / name).exists() and base.read_bytes() != content
+    }
     for name, content in before.items():
-        base = stock.root / name
-        gone = not (ROOT / name).exists() and base.exists() and base.read_bytes() != content
-        if gone or name in {*stock.manifests, *stock.locks}:
+        if name in {*edited, *replaced}:
             # Where a pyproject.toml is, ruff takes the folder for a project.
             kept = ROOT / ASIDE / name.replace(PROJECT, f"{PROJECT}.before")
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_bytes(content)
-    for name in {*stock.manifests, *stock.locks} - {PROJECT, *new.manifests, *new.locks}:
+    return bool(edited or replaced)
+
+
+def remove(old: Repository, new: Repository) -> None:
+    """Remove the old tool's manifest and lock."""
+    for name in {*old.manifests, *old.locks} - {PROJECT, *new.manifests, *new.locks}:
         (ROOT / name).unlink(missing_ok=True)
 
 
@@ -251,9 +259,10 @@ def switch(words: Sequence[str], *, lock_only: bool) -> None:
             update(answers)
             skipped = [PROJECT, *fresh.manifests] if data else []
             notes += listed([*(plan.carried.left if plan else ()), *merge(stock, fresh, before, skipped)])
+            if put_aside(before, stock, {*stock.manifests, *stock.locks} if plan else ()):
+                notes.append(f"The files of before are in {ASIDE.as_posix()}: delete it when you need them no more.")
             if plan:
-                put_aside(before, stock, fresh)
-                notes.append(f"The files of {OLD} are in {ASIDE.as_posix()}: delete it when you need them no more.")
+                remove(stock, fresh)
                 shutil.rmtree(ROOT / ".venv", ignore_errors=True)
                 plan.lock()
                 moved = [*plan.moved()]

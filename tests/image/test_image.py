@@ -131,6 +131,14 @@ def half_asked(address: str, body: bytes) -> HTTPConnection:
     return client
 
 
+def test_it_trains_serves_and_answers_in_one_command(made: Built) -> None:
+    assert f'{made.image} answers: {{"predictions":' in commands.succeed(made.folder, "make", "image-smoke")
+    (made.folder / "wrong.json").write_text('{"rows": [{}]}', encoding="utf-8")
+    refused = commands.refuse(made.folder, "make", "image-smoke", "ARGS=--body wrong.json")
+    assert "/predict did not answer as it should: 422" in refused
+    assert made.docker("ps", "--all", "--quiet", "--filter", f"ancestor={made.image}") == ""
+
+
 def test_it_refuses_to_start_without_its_settings(made: Built) -> None:
     outcome = commands.run(made.folder, "docker", "run", "--rm", made.image)
     assert outcome.status == 78, outcome.output

@@ -341,6 +341,42 @@ def test_another_python_keeps_the_requirements(small: Path) -> None:
     rendering.git(small, "clean", "--quiet", "-fd")
 
 
+CI = {"github": ".github/workflows/ci.yml", "gitlab": ".gitlab-ci.yml"}
+BACK_AND_FORTH = [("github", "gitlab"), ("gitlab", "github")]
+
+
+def test_another_platform_for_ci_brings_its_files_and_keeps_yours(tagged: Path, tmp_path: Path, small: Path) -> None:
+    own = small / ".github/workflows/ours.yml"
+    own.write_text("on: push\njobs: {}\n", encoding="utf-8")
+    lock = (small / "uv.lock").read_bytes()
+    for old, new in BACK_AND_FORTH:
+        with (small / CI[old]).open("a", encoding="utf-8") as file:
+            file.write("# ours\n")
+        rendering.commit(small, "Ours")
+        fresh = rendering.render(tagged, tmp_path / new, ci_provider=new)
+        printed = switch(small, f"ci_provider={new}")
+        assert "The files of before are in switched/uv" in printed
+        assert (small / "switched/uv" / CI[old]).read_text(encoding="utf-8").endswith("# ours\n")
+        assert not (small / CI[old]).exists()
+        assert (small / CI[new]).read_bytes() == (fresh / CI[new]).read_bytes()
+        assert (small / "renovate.json").exists() == (fresh / "renovate.json").exists() == (new == "gitlab")
+        assert (small / ".github/dependabot.yml").exists() == (new == "github")
+        readme = (small / "README.md").read_text(encoding="utf-8")
+        assert readme == (fresh / "README.md").read_text(encoding="utf-8")
+        assert (own.exists(), (small / "uv.lock").read_bytes()) == (True, lock)
+        rendering.commit(small, "Switched")
+    rendering.git(small, "reset", "--quiet", "--hard", "HEAD~4")
+    rendering.git(small, "clean", "--quiet", "-fd")
+
+
+def test_a_pipeline_of_ones_own_stops_the_switch_of_the_platform(clean: Path) -> None:
+    (clean / ".gitlab-ci.yml").write_text("ours: {script: [true]}\n", encoding="utf-8")
+    rendering.commit(clean, "Ours")
+    printed = commands.refuse(clean, "make", "switch", "TO=ci_provider=gitlab")
+    assert ".gitlab-ci.yml is here already" in printed
+    rendering.git(clean, "reset", "--quiet", "--hard", "HEAD~1")
+
+
 @pytest.mark.usefixtures("shell")
 def test_the_whole_way_keeps_the_model(tagged: Path, tmp_path: Path) -> None:
     folder = rendering.render(tagged, tmp_path / "demo", package_manager="uv")
