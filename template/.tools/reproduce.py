@@ -17,15 +17,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
 from importlib import import_module
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = Path(".venv", "bin", "python")
 CONTRACT = ".contract.json"
-# What two trainings must agree on, as the contract has it, in the order in which a difference is told.
-COMPARED = ("data", "parameters", "golden", "metrics")
+# What two trainings must agree on, as the contract has it, in the order in which a training makes it. The model's bytes
+# stand between the first two and the last two.
+GIVEN = {"data": "data", "parameters": "parameters"}
+MADE = {"predictions": "golden.outputs", "metrics": "metrics"}
 # What belongs to the environment that starts this, and would lead the old one astray.
 FOREIGN = (
     "GIT_DIR",
@@ -89,31 +94,62 @@ def git(what: str, *arguments: str | Path) -> str:
 # twice
 
 
+@dataclass(frozen=True)
+class Training:
+    """What a training published: the model's bytes, and what its contract says."""
+
+    model: bytes
+    contract: dict[str, Any]
+
+    def at(self, field: str) -> Any:  # noqa: ANN401 - a leaf of a JSON document
+        """Return the value of a field of the predicate: `at("golden.outputs")`."""
+        return reduce(getitem, field.split("."), self.contract["predicate"])
+
+
 def twice(options: argparse.Namespace) -> None:
-    """Train twice and compare data, golden predictions and metrics bit for bit, and last the model's bytes."""
+    """Train twice and compare data, parameters, weights, predictions and metrics bit for bit."""
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
         first, second = train(options.package, Path(one)), train(options.package, Path(two))
-    for name in COMPARED:
-        for line in differences(first["predicate"][name], second["predicate"][name], name):
-            raise ReproductionError(
-                f"Two trainings differ: {line}.\n"
-                "Look for a generator that rng() did not make, or a thread count that is not fixed."
-            )
-    predictions = len(first["predicate"]["golden"]["outputs"])
+    weights = weights_differ(first.model, second.model)
+    given, made = (list(compared(first, second, fields)) for fields in (GIVEN, MADE))
+    if given or made:
+        told = "\n".join(f"  {line}" for line in [*given, *weights, *made])
+        raise ReproductionError(
+            f"Two trainings differ, first in what stands first:\n{told}\n"
+            "Look for a generator that rng() did not make, or a thread count that is not fixed."
+        )
+    predictions = len(first.at("golden.outputs"))
     print(f"Reproduced: {predictions} predictions and all metrics of two fresh processes are equal, bit for bit.")
-    if first["subject"] == second["subject"]:
-        print("The model's file is the same too, byte for byte.")
-    else:
+    if weights:
         print("The file's bytes differ though all predictions are equal: its format holds more than the model.")
+    else:
+        print("The model's file is the same too, byte for byte.")
 
 
-def train(package: str, folder: Path) -> dict[str, Any]:
-    """Train in a fresh process and return the contract."""
+def compared(first: Training, second: Training, fields: dict[str, str]) -> Iterator[str]:
+    """Yield a line for each field that differs: its first difference, and how many more there are."""
+    for name, field in fields.items():
+        lines = list(differences(first.at(field), second.at(field), field))
+        if lines:
+            more = f", and {len(lines) - 1} more" if lines[1:] else ""
+            yield f"{name:<12}{lines[0]}{more}"
+
+
+def weights_differ(first: bytes, second: bytes) -> list[str]:
+    """Return a line with the place at which two saved models begin to differ; none where they are equal."""
+    if first == second:
+        return []
+    place = next((at for at, (left, right) in enumerate(zip(first, second, strict=False)) if left != right), len(first))
+    return [f"{'weights':<12}the saved models, {len(first)} and {len(second)} bytes, from byte {place} on"]
+
+
+def train(package: str, folder: Path) -> Training:
+    """Train in a fresh process and return what it published."""
     model = folder / "model"
     command = [sys.executable, "-m", f"{package}.training", "--output", str(model), "--quiet"]
     run("the training", command, ROOT, {**os.environ, "PYTHONHASHSEED": "0"})
-    contract: dict[str, Any] = json.loads((folder / f"model{CONTRACT}").read_text(encoding="utf-8"))
-    return contract
+    contract = json.loads((folder / f"model{CONTRACT}").read_text(encoding="utf-8"))
+    return Training(model.read_bytes(), contract)
 
 
 def differences(first: Any, second: Any, where: str) -> Iterator[str]:  # noqa: ANN401

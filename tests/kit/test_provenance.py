@@ -642,36 +642,94 @@ def developer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def trained(outputs: Sequence[float], accuracy: float, sha256: str) -> dict[str, Any]:
-    """Return what matters of a contract where two trainings are compared."""
-    golden = {"outputs": list(outputs)}
-    predicate = {"data": {}, "parameters": {}, "golden": golden, "metrics": {"accuracy": accuracy}}
-    return {"subject": [{"digest": {"sha256": sha256}}], "predicate": predicate}
-
-
-TWICE: dict[str, tuple[dict[str, Any], int, str]] = {
-    "same": (trained([1.0, 2.0], 0.5, "aa"), 0, "file is the same too, byte for byte"),
-    "other bytes": (trained([1.0, 2.0], 0.5, "bb"), 0, "file's bytes differ though all predictions are equal"),
-    "one bit": (
-        trained([1.0, math.nextafter(2.0, 3.0)], 0.6, "bb"),
-        1,
-        "golden.outputs[1]: 2.0 in the first training, 2.0000000000000004 in the second.",
+SAME: dict[str, Any] = {
+    "data": {"digest": {"sha256": "11"}},
+    "parameters": {"trees": 2},
+    "golden": {"outputs": [1.0, 2.0]},
+    "metrics": {"accuracy": 0.5},
+}
+BIT = math.nextafter(2.0, 3.0)
+# What the second training has otherwise, its model's bytes, and what is told of it.
+DIFFERENT: dict[str, tuple[dict[str, Any], bytes, list[str]]] = {
+    "data": (
+        {"data": {"digest": {"sha256": "22"}}, "golden": {"outputs": [1.0, 3.0]}},
+        b"weights",
+        [
+            "data        data.digest.sha256: 11 in the first training, 22 in the second",
+            "predictions golden.outputs[1]: 2.0 in the first training, 3.0 in the second",
+        ],
     ),
-    "metric": (trained([1.0, 2.0], 0.6, "bb"), 1, "metrics.accuracy: 0.5 in the first training, 0.6 in the second."),
+    "parameters": (
+        {"parameters": {"trees": 3}},
+        b"weights",
+        ["parameters  parameters.trees: 2 in the first training, 3 in the second"],
+    ),
+    "weights": (
+        {"golden": {"outputs": [BIT, BIT]}, "metrics": {"accuracy": 0.6}},
+        b"weighed",
+        [
+            "weights     the saved models, 7 and 7 bytes, from byte 5 on",
+            f"predictions golden.outputs[0]: 1.0 in the first training, {BIT} in the second, and 1 more",
+            "metrics     metrics.accuracy: 0.5 in the first training, 0.6 in the second",
+        ],
+    ),
+    "one bit of a prediction": (
+        {"golden": {"outputs": [1.0, BIT]}},
+        b"weights",
+        [f"predictions golden.outputs[1]: 2.0 in the first training, {BIT} in the second"],
+    ),
+    "metric": (
+        {"metrics": {"accuracy": 0.6}},
+        b"weights",
+        ["metrics     metrics.accuracy: 0.5 in the first training, 0.6 in the second"],
+    ),
+    "longer": (
+        {"metrics": {"accuracy": 0.6}},
+        b"weights and more",
+        [
+            "weights     the saved models, 7 and 16 bytes, from byte 7 on",
+            "metrics     metrics.accuracy: 0.5 in the first training, 0.6 in the second",
+        ],
+    ),
 }
 
 
-@pytest.mark.parametrize("case", TWICE)
-def test_two_trainings_are_compared_and_the_first_difference_named(
+def reproduce(developer: ModuleType, patch: pytest.MonkeyPatch, second: dict[str, Any], model: bytes) -> int:
+    """Compare two trainings, of which the second differs as given; return the exit code."""
+    published = [(b"weights", SAME), (model, SAME | second)]
+    trainings = iter([developer.Training(saved, {"predicate": said}) for saved, said in published])
+    patch.setattr(developer, "train", lambda _package, _folder: next(trainings))
+    code: int = developer.main(["--package", "standing", "twice"])
+    return code
+
+
+@pytest.mark.parametrize("case", DIFFERENT)
+def test_two_trainings_are_compared_and_the_first_difference_is_named_first(
     developer: ModuleType, case: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    second, code, sentence = TWICE[case]
-    contracts = iter([trained([1.0, 2.0], 0.5, "aa"), second])
-    monkeypatch.setattr(developer, "train", lambda _package, _folder: next(contracts))
-    assert developer.main(["--package", "standing", "twice"]) == code
+    second, model, lines = DIFFERENT[case]
+    assert reproduce(developer, monkeypatch, second, model) == 1
     told = capsys.readouterr()
-    assert sentence in (told.err if code else told.out)
-    assert bool(told.out) is not bool(told.err)
+    assert told.out == ""
+    first, *named, hint = told.err.splitlines()
+    assert first == "Two trainings differ, first in what stands first:"
+    assert named == [f"  {line}" for line in lines]
+    assert hint.startswith("Look for a generator")
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [(b"weights", "file is the same too, byte for byte"), (b"other", "bytes differ though all predictions are equal")],
+)
+def test_two_trainings_that_predict_alike_are_reproduced_whatever_the_file_holds_beside(
+    developer: ModuleType, model: bytes, sentence: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert reproduce(developer, monkeypatch, {}, model) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("Reproduced: 2 predictions and all metrics")
+    assert sentence in told.out
+    assert told.err == ""
 
 
 def test_a_training_that_fails_shows_what_it_says(developer: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
@@ -809,7 +867,7 @@ TRAIN = """\
     import importlib.metadata
     import sys
     from pathlib import Path
-    from standing import model
+    from standing import data, model
     from standing.parity import lock, provenance
     names = ("scikit-learn", "numpy", "scipy", "joblib", "threadpoolctl")
     versions = {name: importlib.metadata.version(name) for name in names}
@@ -820,11 +878,11 @@ TRAIN = """\
     lock.find_root = lambda: None
     made = lock.Lock(packages, "uv.lock", "11" * 32, "22" * 32, target=versions)
     lock.write_neutral(made, lock.neutral_path())
-    data = model.load_data()
+    table = data.load_data()
     provenance.publish(
-        model.fit(data.features, data.target, seed=1), Path(sys.argv[1]), save=model.save, load=model.load,
-        predict=model.predict, data=provenance.DataRecord(data.name, "00" * 32), seed={}, metrics={},
-        parameters=model.PARAMETERS, golden_inputs=data.features[:20],
+        model.fit(table.features, table.target, seed=1), Path(sys.argv[1]), save=model.save, load=model.load,
+        predict=model.predict, data=provenance.DataRecord(table.name, "00" * 32), seed={}, metrics={},
+        parameters=model.PARAMETERS, golden_inputs=table.features[:20],
     )
 """
 

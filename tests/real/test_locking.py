@@ -30,7 +30,10 @@ RELEASES = (
 )
 NEEDS = {"runtime": ["demo-lib>=1,<3", "demo-other>=1"], "dev": ["demo-dev>=1"]}
 CPU = {"cpu": {"runtime": []}}
-NOTHING_MORE = {"label": "none", "runtime": [], "untyped": ["joblib"], "system": [], "accelerators": CPU}
+NOTHING_MORE = {
+    **{"label": "none", "runtime": [], "untyped": ["joblib"], "system": []},
+    **{"model_file": "champion.none", "accelerators": CPU},
+}
 
 
 @pytest.fixture

@@ -1,0 +1,146 @@
+"""Level real, for each framework but the default one: from a render to a prediction, with uv and its real packages.
+
+scikit-learn goes the whole way with every tool in test_whole_way.py. For PyTorch the development machine has one wheel,
+for the CPU and for a Python that the template does not offer: tests/torch_stand_in.py says what stands in for what.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import commands
+import links
+import rendering
+import repositories
+import torch_stand_in
+from real import serving
+from repositories import Origin
+
+pytestmark = pytest.mark.real
+
+NAMES = sorted(path.parent.name for path in links.ROOT.glob("frameworks/*/framework.yml"))
+OTHERS = [name for name in NAMES if name != links.FRAMEWORK]
+# What a report says of a framework that keeps its randomness to itself.
+OWN_SEED = {"jax": "jax.random.key", "lightgbm": "without a seed", "xgboost": "without a seed"}
+
+
+@pytest.fixture(scope="module", params=OTHERS)
+def framework(request: pytest.FixtureRequest) -> str:
+    """One framework after the other."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def made(framework: str, template: Path, tmp_path_factory: pytest.TempPathFactory, patch: str) -> Iterator[Origin]:
+    """The framework's repository, set up and trained."""
+    folder = tmp_path_factory.mktemp(framework) / "demo"
+    with torch_stand_in.answers(framework, template, folder.parent, patch) as (source, answers):
+        rendering.render(source, folder, ml_framework=framework, **answers)
+        origin = Origin(folder, repositories.module("uv"), "")
+        origin.make()
+        yield origin
+
+
+@pytest.fixture
+def repository(made: Origin) -> Path:
+    """Its folder; no test here changes a file of it."""
+    return made.folder
+
+
+def trained(repository: Path, name: str, **settings: str) -> dict[str, Any]:
+    """Train in a fresh process and return what the contract says."""
+    path = repository / "models" / name
+    commands.succeed(repository, serving.PYTHON, "-m", "my_model.training", "--output", path, "--quiet", **settings)
+    contract: dict[str, Any] = json.loads(path.with_name(f"{name}.contract.json").read_text(encoding="utf-8"))
+    predicate: dict[str, Any] = contract["predicate"]
+    return predicate
+
+
+def test_check_is_green_and_two_trainings_are_equal_to_the_last_byte(repository: Path) -> None:
+    printed = commands.succeed(repository, "make", "check")
+    assert "predictions and all metrics of two fresh processes are equal, bit for bit" in printed
+    assert "The model's file is the same too, byte for byte." in printed
+    commands.succeed(repository, "make", "verify", "ARGS=--strict")
+
+
+def test_a_prediction_is_served(repository: Path) -> None:
+    with serving.served(repository) as (port, _):
+        answer = serving.ask(port, "POST", "/predict", serving.example(repository), key=serving.KEY)
+        assert answer.status == 200, answer
+        assert answer.body["predictions"][0] > 0.9
+
+
+def test_the_model_lies_where_its_name_says_how_it_is_saved_and_is_no_pickle(repository: Path, framework: str) -> None:
+    model = repository / "models" / links.framework_data(framework)["model_file"]
+    # https://docs.python.org/3/library/pickle.html#data-stream-format: each begins with PROTO, and a zip holds some
+    assert model.read_bytes()[:1] not in {b"\x80", b"P"}
+
+
+def test_strict_pins_the_threads_and_reports_what_it_does_not_control(repository: Path, framework: str) -> None:
+    seed = trained(repository, "strict", DETERMINISM="strict")["seed"]
+    assert (seed["level"], seed["failed"]) == ("strict", [])
+    assert set(seed["threads"].values()) == {1}
+    assert OWN_SEED.get(framework, "") in " ".join(seed["uncontrolled"])
+
+
+def test_without_a_seed_each_training_gives_another_model(repository: Path) -> None:
+    first, second = (trained(repository, name, DETERMINISM="off") for name in ("first", "second"))
+    assert first["golden"]["outputs"] != second["golden"]["outputs"]
+    assert first["seed"]["seed"] is None
+
+
+def test_every_seed_of_the_settings_is_one_that_the_framework_takes(repository: Path) -> None:
+    assert trained(repository, "greatest", SEED=str(2**32 - 1), DETERMINISM="seeded")["seed"]["seed"] == 2**32 - 1
+
+
+CONTRACT_NAMES_ITS_PACKAGES = {"jax": "jaxlib", "lightgbm": "lightgbm", "pytorch": "torch", "xgboost": "xgboost-cpu"}
+
+
+def test_the_contract_names_the_packages_that_the_model_itself_needs(repository: Path, framework: str) -> None:
+    contract = repository / "models" / f"{links.framework_data(framework)['model_file']}.contract.json"
+    needed = json.loads(contract.read_text(encoding="utf-8"))["predicate"]["environment"]["modelPackages"]
+    assert CONTRACT_NAMES_ITS_PACKAGES[framework] in needed
+    assert "fastapi" not in needed
+
+
+# One model for any number of workers, and one stream of noise for each row.
+WORKERS = """
+import sys
+import torch
+from my_model import data, model
+from my_model.parity import seeding
+
+class Noisy(torch.utils.data.Dataset):
+    def __len__(self):
+        return 40
+    def __getitem__(self, row):
+        return row, seeding.rng("noise", 0, row).standard_normal()
+
+def samples(workers, method):
+    model.PARAMETERS["num_workers"] = workers
+    table = data.load_data()
+    features, target = torch.as_tensor(table.features[:100]), torch.as_tensor(table.target[:100])
+    ordered = [rows for rows, _ in model.batches(features, target, torch.Generator().manual_seed(1))]
+    context = method if workers else None
+    noise = list(torch.utils.data.DataLoader(Noisy(), 8, num_workers=workers, multiprocessing_context=context))
+    return torch.cat(ordered).tolist(), torch.cat([drawn for _, drawn in noise]).tolist()
+
+if __name__ == "__main__":
+    seeding.set_global_determinism(3)
+    alone = samples(0, None)
+    assert alone[0] != torch.as_tensor(data.load_data().features[:100]).tolist(), "the order is drawn"
+    for workers, method in ((1, "fork"), (2, "fork"), (2, "spawn")):
+        assert samples(workers, method) == alone, (workers, method)
+    print("equal")
+"""
+
+
+def test_the_samples_are_the_same_with_0_1_and_2_workers(repository: Path, framework: str, tmp_path: Path) -> None:
+    if framework != "pytorch":
+        pytest.skip("only PyTorch loads data in processes of its own")
+    program = tmp_path / "workers.py"
+    program.write_text(WORKERS, encoding="utf-8")
+    assert commands.succeed(repository, serving.PYTHON, program).splitlines()[-1] == "equal"
