@@ -53,13 +53,16 @@ def test_a_text_has_an_example_that_is_a_good_answer(template: Path, tmp_path: P
     assert str(load_answers(folder)[name]) == example
 
 
+SPELT = {"github": "GitHub Actions", "gitlab": "GitLab CI"}
+
+
 @pytest.mark.parametrize(("name", "label"), [(name, label) for name, choices in CHOICES.items() for label in choices])
 def test_a_choice_says_in_one_line_when_to_choose_it(name: str, label: str) -> None:
     value, line = label.split(" - ", 1)
     assert len(line) > 15
     assert len(label) < 77, f"{name}: a terminal of 80 columns cuts this"
     answer = CHOICES[name][label]
-    spelt = load(f"tools/{answer}/tool.yml")["label"] if name == "package_manager" else "GitHub Actions"
+    spelt = load(f"tools/{answer}/tool.yml")["label"] if name == "package_manager" else SPELT.get(answer)
     assert value in {answer, spelt}
 
 
