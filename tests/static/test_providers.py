@@ -44,7 +44,23 @@ def test_both_platforms_run_the_same_lines_in_the_same_order(pair: Pair) -> None
     ours, theirs = (PROVIDERS[name].jobs(getattr(pair, name)) for name in PROVIDERS)
     summary = ours[CHAIN].pop()
     assert "GITHUB_STEP_SUMMARY" in summary, "only GitHub has a page for it; GitLab's log shows the table"
-    assert {name: theirs[name] for name in (CHAIN, IMAGE)} == ours
+    for name in (CHAIN, IMAGE):
+        assert theirs[name] == ours[name]
+
+
+def test_githubs_shell_is_the_one_that_the_tests_run(pair: Pair) -> None:
+    assert providers.load(pair.github / providers.GITHUB)["defaults"] == {"run": {"shell": "bash"}}
+
+
+TARGET = re.compile(r"^([a-z-]+):(?!=)", re.MULTILINE)
+
+
+def test_every_verb_that_a_change_runs_is_one_of_the_makefile(pair: Pair) -> None:
+    for name, folder in pair._asdict().items():
+        lines = [line for job in (CHAIN, IMAGE) for line in PROVIDERS[name].jobs(folder)[job]]
+        called = {word for line in lines for word in re.findall(r"^make (?:--silent )?([a-z-]+)", line, re.MULTILINE)}
+        assert len(called) == 9
+        assert called <= {*TARGET.findall((folder / "Makefile").read_text(encoding="utf-8"))}
 
 
 def test_a_repository_has_its_platforms_files_only(pair: Pair) -> None:

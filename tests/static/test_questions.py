@@ -53,7 +53,7 @@ def test_a_text_has_an_example_that_is_a_good_answer(template: Path, tmp_path: P
     assert str(load_answers(folder)[name]) == example
 
 
-SPELT = {"github": "GitHub Actions"} | {
+SPELT = {"github": "GitHub Actions", "gitlab": "GitLab CI"} | {
     path.parent.name: yaml.safe_load(path.read_text(encoding="utf-8"))["label"]
     for path in (*rendering.ROOT.glob("tools/*/tool.yml"), *rendering.ROOT.glob("frameworks/*/framework.yml"))
 }
