@@ -4,6 +4,9 @@ A stand-in for that index on loopback: pages without upload times and without JS
 poisoned release of what torch needs. What is planted is small, and really locked, checked and installed.
 """
 
+import os
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,12 +17,14 @@ import yaml
 
 import commands
 import rendering
+from by_hand import poetry
 from index import Bare, Index, Planted
-from repositories import NAMES, Origin, variables
+from repositories import NAMES, Origin, module, variables
+
+pytestmark = pytest.mark.real
 
 # conda's channels have builds of one package in the place of a second index.
 TOOLS = [name for name in NAMES if name != "conda"]
-pytestmark = [pytest.mark.real, pytest.mark.parametrize("tool", TOOLS, indirect=True)]
 
 CUDA = ("demo-dep", "demo-cuda ; platform_system == 'Linux'")
 # On the default index: torch for CUDA, newer than the one for the CPU, and what is not to come from anywhere else.
@@ -85,6 +90,7 @@ def asked(index: Index) -> set[str]:
     return {path.strip("/").partition("/")[2].strip("/") for path in index.requests if path.startswith("/simple/")}
 
 
+@pytest.mark.parametrize("tool", TOOLS, indirect=True)
 def test_torch_comes_from_its_own_index_and_nothing_else_does(repository: Path, tool: ModuleType, own: Index) -> None:
     """One repository goes the whole way, since setting one up for each step would take minutes."""
     assert tool.versions(repository) == LOCKED
@@ -104,3 +110,90 @@ def test_torch_comes_from_its_own_index_and_nothing_else_does(repository: Path, 
     commands.succeed(repository, "make", "check-lock")
     assert tool.versions(repository) == LOCKED
     assert "torch" in commands.succeed(repository, "make", "why", "PKG=torch")
+
+
+def tampered(repository: Path, own: Index) -> commands.Outcome:
+    """Write another package's file from torch's index into uv's lock, with its right hash; return what is said."""
+    lock, (poisoned,) = repository / "uv.lock", [one for one in OWN if one.name == "demo-lib"]
+    (file,) = poisoned.release(own.url.replace("/simple/", "/files/"))["urls"]
+    entry = f'url = "{file["url"]}", hash = "sha256:{file["digests"]["sha256"]}", size = {file["size"]}'
+    head, name, rest = lock.read_text(encoding="utf-8").partition('name = "demo-lib"\nversion = "1.0"')
+    rest = re.sub(r'url = "[^"]*demo_lib[^"]*", hash = "[^"]*", size = \d+', entry, rest, count=1)
+    lock.write_text(head + name.replace("1.0", "99.0") + rest, encoding="utf-8")
+    return commands.run(repository, "make", "check-lock")
+
+
+@pytest.mark.parametrize("tool", ["uv"], indirect=True)
+def test_a_lock_that_takes_another_package_from_that_index_is_refused(repository: Path, own: Index) -> None:
+    outcome = tampered(repository, own)
+    assert outcome.status != 0
+    origin = own.url.removesuffix("/simple/")
+    assert f"demo-lib 99.0 comes from {origin}, which .tools/origins.txt does not hold for it" in outcome.output
+
+
+@pytest.fixture
+def copied(tmp_path: Path, own: Index) -> Path:
+    """The template as a tagged clone in which torch's index is the stand-in, and PyTorch needs torch alone."""
+    template = rendering.checkout(tmp_path / "parity")
+    path = template / "frameworks" / "pytorch" / "framework.yml"
+    path.write_text(yaml.safe_dump(pytorch(own.url)), encoding="utf-8")
+    rendering.commit(template, "First", tag="v1.0.0")
+    return template
+
+
+@pytest.mark.thorough
+def test_a_switch_of_tools_keeps_torch_where_it_comes_from(
+    copied: Path, tmp_path: Path, default: Index, own: Index
+) -> None:
+    """From the tool that has exact versions alone through those that have tables, and back."""
+    folder = tmp_path / "demo"
+    rendering.render(copied, folder, package_manager="pip-tools", ml_framework="pytorch", common=NEEDS)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "copier").symlink_to(Path(sys.executable).with_name("copier"))
+    more = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "POETRY_PYPI_MIRROR_URL": default.url}
+    addresses = {"PIP_INDEX_URL": default.url, "UV_DEFAULT_INDEX": default.url}
+    with variables({**more, **addresses, "POETRY_CACHE_DIR": str(tmp_path / "cache")}):
+        commands.succeed(folder, "make", "lock")
+        poetry.prepare(folder, default.url)
+        rendering.commit(folder, "Start")
+        for name in ("uv", "pipenv", "poetry", "pip-tools"):
+            words = ("--no-print-directory", "switch", "ARGS=--lock-only", f"TO={name}")
+            printed = commands.succeed(folder, "make", *words, PYTHONPATH=str(poetry.PLUGINS))
+            assert module(name).versions(folder) == LOCKED, printed
+            assert "No version moved." in printed
+            assert "torch" not in printed.partition("Not carried")[2], printed
+            commands.succeed(folder, "make", "check-lock")
+            rendering.commit(folder, f"{name} now")
+    assert asked(own) == {"torch"}
+    assert "\ntorch==2.15.0+cpu\n" in (folder / "requirements.in").read_text(encoding="utf-8")
+
+
+# What the default index has today: of the wheels no more than what they say of themselves is read.
+WANTED = {
+    ("pytorch", "cuda"): {"torch", "triton", "nvidia-cudnn-cu13"},
+    ("jax", "cuda"): {"jax", "jax-cuda13-plugin", "nvidia-cudnn-cu13"},
+    ("jax", "cpu"): {"jax", "jaxlib"},
+    ("xgboost", "cuda"): {"xgboost", "nvidia-nccl-cu13"},
+    ("xgboost", "cpu"): {"xgboost-cpu"},
+    ("lightgbm", "cpu"): {"lightgbm"},
+}
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("tool", ["uv"], indirect=True)
+@pytest.mark.parametrize("chosen", WANTED, ids="-".join)
+def test_the_default_index_has_cuda_where_it_is_asked_for_and_only_there(
+    made: Origin, template: Path, tmp_path: Path, chosen: tuple[str, str]
+) -> None:
+    folder, (framework, accelerator) = tmp_path / "demo", chosen
+    answers = {"ml_framework": framework, "accelerator": accelerator}
+    rendering.render(template, folder, package_manager=made.tool.NAME, **answers)
+    (folder / ".tools" / "venv").symlink_to(made.folder / ".tools" / "venv")
+    with variables(made.variables):
+        commands.succeed(folder, "make", "lock")
+    program = "import check_lock as c; print(*(one['name'] for one in c.locked(c.ROOT)))"
+    locked = {*commands.succeed(folder / ".tools", folder / ".tools/venv/bin/python", "-c", program).split()}
+    assert WANTED[chosen] <= locked
+    # Not on other platforms either, which the lock is for as well.
+    text = (folder / made.tool.LOCKED).read_text(encoding="utf-8")
+    assert ('name = "nvidia-' in text) == (accelerator == "cuda")

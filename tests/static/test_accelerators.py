@@ -37,14 +37,14 @@ def manifest(folder: Path) -> str:
 
 
 def grid() -> Iterator[ParameterSet]:
-    """Yield each framework and accelerator with each tool; in `make test` those with an index, and one tool of others."""
+    """Yield all of them with each tool; `make test` takes those with an index, and one tool of each other."""
     for place, (framework, accelerator) in enumerate(COMPUTES):
         for number, tool in enumerate(NAMES):
             now = framework in dict(INDEXES) or number == place % len(NAMES)
             yield pytest.param(tool, framework, accelerator, marks=[] if now else [pytest.mark.thorough])
 
 
-@pytest.mark.parametrize(("tool", "framework", "accelerator"), grid())
+@pytest.mark.parametrize(("tool", "framework", "accelerator"), [*grid()])
 def test_every_choice_renders_and_looks_hand_written(
     template: Path, tmp_path: Path, tool: str, framework: str, accelerator: str
 ) -> None:
