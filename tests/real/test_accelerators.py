@@ -4,6 +4,7 @@ A stand-in for that index on loopback: pages without upload times and without JS
 poisoned release of what torch needs. What is planted is small, and really locked, checked and installed.
 """
 
+import json
 import os
 import re
 import sys
@@ -16,10 +17,11 @@ import pytest
 import yaml
 
 import commands
+import links
 import rendering
 from by_hand import poetry
 from index import Bare, Index, Planted
-from repositories import NAMES, Origin, module, variables
+from repositories import NAMES, Origin, variables
 
 pytestmark = pytest.mark.real
 
@@ -27,17 +29,24 @@ pytestmark = pytest.mark.real
 TOOLS = [name for name in NAMES if name != "conda"]
 
 CUDA = ("demo-dep", "demo-cuda ; platform_system == 'Linux'")
-# On the default index: torch for CUDA, newer than the one for the CPU, and what is not to come from anywhere else.
+# On the default index: torch for CUDA, and what is not to come from anywhere else.
 DEFAULT = (
-    Planted("torch", "2.15.9", requires=CUDA),
+    Planted("torch", "2.15.0", requires=CUDA),
     Planted("demo-cuda", "1.0"),
     Planted("demo-dep", "1.0"),
     Planted("demo-lib", "1.0"),
 )
 LINUX, MAC = "py3-none-manylinux_2_28_x86_64", "py3-none-macosx_14_0_arm64"
+
+
+def torch(version: str) -> tuple[Planted, Planted]:
+    """Return a release as PyTorch's index for the CPU has it: a local version, but for macOS."""
+    needs = ("demo-dep",)
+    return Planted("torch", f"{version}+cpu", needs, tag=LINUX), Planted("torch", version, needs, tag=MAC)
+
+
 OWN = (
-    Planted("torch", "2.15.0+cpu", requires=("demo-dep",), tag=LINUX),
-    Planted("torch", "2.15.0", requires=("demo-dep",), tag=MAC),
+    *torch("2.15.0"),
     *(Planted(name, "99.0") for name in ("demo-dep", "demo-lib", "joblib")),
 )
 NEEDS = {"runtime": ["demo-lib>=1"], "dev": []}
@@ -85,15 +94,25 @@ def repository(made: Origin, template: Path, tmp_path: Path, default: Index, own
         yield folder
 
 
+def locked(repository: Path) -> dict[str, str]:
+    """Return what the lock has for this platform, as the repository's own reader says."""
+    program = "import check_lock as c, json; print(json.dumps({p['name']: p['version'] for p in c.locked(c.ROOT)}))"
+    python = repository / ".tools" / "venv" / "bin" / "python"
+    found: dict[str, str] = json.loads(commands.succeed(repository / ".tools", python, "-c", program))
+    return found
+
+
 def asked(index: Index) -> set[str]:
     """Return the packages that an index was asked for."""
     return {path.strip("/").partition("/")[2].strip("/") for path in index.requests if path.startswith("/simple/")}
 
 
 @pytest.mark.parametrize("tool", TOOLS, indirect=True)
-def test_torch_comes_from_its_own_index_and_nothing_else_does(repository: Path, tool: ModuleType, own: Index) -> None:
+def test_torch_comes_from_its_own_index_and_nothing_else_does(
+    repository: Path, tool: ModuleType, own: Index, default: Index
+) -> None:
     """One repository goes the whole way, since setting one up for each step would take minutes."""
-    assert tool.versions(repository) == LOCKED
+    assert locked(repository) == LOCKED
     assert asked(own) == {"torch"}, "a name that is asked for there can be taken from there"
     # No wheel was downloaded to lock it: PyTorch's are hundreds of megabytes for each platform.
     assert not [path for path in own.requests if path.endswith(".whl")]
@@ -104,12 +123,17 @@ def test_torch_comes_from_its_own_index_and_nothing_else_does(repository: Path, 
     for name, version in LOCKED.items():
         script = f"import importlib.metadata as m; print(m.version({name!r}))"
         assert commands.succeed(repository, ".venv/bin/python", "-c", script).strip() == version
-
-    # Days later the default index has a newer one, for CUDA, and the other index too: neither moves on its own.
-    commands.succeed(repository, "make", "lock")
-    commands.succeed(repository, "make", "check-lock")
-    assert tool.versions(repository) == LOCKED
     assert "torch" in commands.succeed(repository, "make", "why", "PKG=torch")
+
+    # Days later both indexes have newer ones: it moves when that is asked for, and not to the one for CUDA.
+    default.plant(Planted("torch", "2.15.9", requires=CUDA))
+    own.plant(*torch("2.15.1"))
+    commands.succeed(repository, "make", "lock")
+    assert locked(repository) == LOCKED
+    verb = ("add", "PKG=torch==2.15.1+cpu") if links.data(tool.NAME).get("exact") else ("upgrade", "PKG=torch")
+    commands.succeed(repository, "make", *verb)
+    assert locked(repository) == {**LOCKED, "torch": "2.15.1+cpu"}
+    assert asked(own) == {"torch"}
 
 
 def tampered(repository: Path, own: Index) -> commands.Outcome:
@@ -159,13 +183,18 @@ def test_a_switch_of_tools_keeps_torch_where_it_comes_from(
         for name in ("uv", "pipenv", "poetry", "pip-tools"):
             words = ("--no-print-directory", "switch", "ARGS=--lock-only", f"TO={name}")
             printed = commands.succeed(folder, "make", *words, PYTHONPATH=str(poetry.PLUGINS))
-            assert module(name).versions(folder) == LOCKED, printed
+            assert locked(folder) == LOCKED, printed
             assert "No version moved." in printed
             assert "torch" not in printed.partition("Not carried")[2], printed
             commands.succeed(folder, "make", "check-lock")
             rendering.commit(folder, f"{name} now")
     assert asked(own) == {"torch"}
     assert "\ntorch==2.15.0+cpu\n" in (folder / "requirements.in").read_text(encoding="utf-8")
+    with variables({**more, **addresses}):
+        commands.succeed(folder, "make", "--no-print-directory", "switch", "ARGS=--lock-only", "TO=accelerator=cuda")
+        assert locked(folder) == {**LOCKED, "torch": "2.15.0", "demo-cuda": "1.0"}
+        # Its hashes are those of the other wheel.
+        commands.succeed(folder, "make", "sync")
 
 
 # What the default index has today: of the wheels no more than what they say of themselves is read.
@@ -191,9 +220,7 @@ def test_the_default_index_has_cuda_where_it_is_asked_for_and_only_there(
     (folder / ".tools" / "venv").symlink_to(made.folder / ".tools" / "venv")
     with variables(made.variables):
         commands.succeed(folder, "make", "lock")
-    program = "import check_lock as c; print(*(one['name'] for one in c.locked(c.ROOT)))"
-    locked = {*commands.succeed(folder / ".tools", folder / ".tools/venv/bin/python", "-c", program).split()}
-    assert WANTED[chosen] <= locked
+    assert WANTED[chosen] <= locked(folder).keys()
     # Not on other platforms either, which the lock is for as well.
     text = (folder / made.tool.LOCKED).read_text(encoding="utf-8")
     assert ('name = "nvidia-' in text) == (accelerator == "cuda")
