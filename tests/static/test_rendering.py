@@ -102,6 +102,11 @@ def test_every_file_parses_and_looks_hand_written(template: Path, tmp_path: Path
     answers = dict(zip(QUESTIONS, row, strict=True))
     folder = rendering.render(template, tmp_path / "demo", release=True, **answers)
     assert (folder / "LICENSE").exists() == (answers["license"] != "none")
+    looks_hand_written(folder)
+
+
+def looks_hand_written(folder: Path) -> None:
+    """Fail where a file does not parse, or holds what only a template leaves."""
     for path in rendering.files(folder):
         text = (folder / path).read_text(encoding="utf-8")
         parsing.parse(path.name, text)
