@@ -7,7 +7,7 @@ PYTEST := $(VENV)/bin/python -m pytest -n auto --dist loadscope --durations=12 -
 LEVELS := static interview real workflow update docs
 TOOLS  := $(notdir $(patsubst %/,%,$(dir $(wildcard tools/*/tool.yml))))
 
-SITE := build/docs/bin/python -m sphinx --quiet --nitpicky --fail-on-warning --keep-going --doctree-dir build/docs/doctrees
+SITE := build/docs/bin/python -m sphinx --quiet --fresh-env --nitpicky --fail-on-warning --keep-going --doctree-dir build/docs/doctrees
 
 # Started by hand, `make lock UPGRADE=--upgrade` moves every pin; without it only what must move does.
 UPGRADE ?=

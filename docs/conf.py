@@ -15,7 +15,7 @@ LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(((?!\w+:|#)[^)\s#]+)(?:#[^)\s]*)?\)")
 SECTIONS = {
     "Learn": ("tutorial/*", "workshop/*"),
     "Do": ("adopt", "how-to/*"),
-    "Understand": ("explanation/*", "decisions/*"),
+    "Understand": ("explanation/*", "decisions/0000-*"),
     "Look up": ("reference/*", "frameworks", "changelog"),
 }
 
@@ -40,23 +40,29 @@ def pages(pattern: str) -> list[str]:
     return [path.relative_to(DOCS).with_suffix("").as_posix() for path in sorted(DOCS.glob(f"{pattern}.md"))]
 
 
-def contents() -> str:
-    """Return the list of all pages that the site's sidebar shows."""
-    trees = []
-    for title, patterns in SECTIONS.items():
-        names = [page for pattern in patterns for page in pages(pattern)]
-        trees.append("\n".join(["", "```{toctree}", ":hidden:", f":caption: {title}", "", *names, "```", ""]))
-    return "".join(trees)
+def tree(title: str, names: list[str]) -> str:
+    """Return a list of pages for the sidebar, which the page itself does not show."""
+    return "\n".join(
+        ["", "```{toctree}", ":hidden:", f":caption: {title}", "", *(f"/{name}" for name in names), "```", ""]
+    )
+
+
+def contents(name: str) -> str:
+    """Return what a page is the parent of: the first one of all, the one on decisions of each."""
+    if name == root_doc:
+        found = {title: [page for one in patterns for page in pages(one)] for title, patterns in SECTIONS.items()}
+        return "".join(tree(title, names) for title, names in found.items())
+    return tree("Decisions", pages("decisions/*")[1:]) if name.startswith("decisions/0000-") else ""
 
 
 def for_the_site(_: Sphinx, name: str, source: list[str]) -> None:
-    """Let a link that leaves docs/ be its text, and give the first page the list of all pages."""
+    """Let a link that leaves docs/ be its text, and give a page the list of those below it."""
     folder = (DOCS / name).parent
 
     def within(link: re.Match[str]) -> str:
         return link[0] if (folder / link[2]).resolve().is_relative_to(DOCS) else link[1]
 
-    source[0] = LINK.sub(within, source[0]) + (contents() if name == root_doc else "")
+    source[0] = LINK.sub(within, source[0]) + contents(name)
 
 
 def setup(app: Sphinx) -> None:

@@ -208,7 +208,38 @@ def test_the_site_builds_and_every_link_leads_somewhere(tmp_path: Path) -> None:
 
 
 def test_a_link_that_leads_nowhere_ends_the_build_of_the_site(tmp_path: Path) -> None:
-    shutil.copytree(rendering.ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("__pycache__"))
-    with (tmp_path / "docs/index.md").open("a", encoding="utf-8") as page:
-        page.write("\n[gone](how-to/update.md#no-such-heading)\n")
+    (tmp_path / "docs").mkdir()
+    for name in ("conf.py", "site.css"):
+        shutil.copy(rendering.ROOT / "docs" / name, tmp_path / "docs")
+    (tmp_path / "docs/index.md").write_text("# Here\n\n[gone](index.md#no-such-heading)\n", encoding="utf-8")
     assert "no-such-heading" in commands.refuse(tmp_path, *site(tmp_path / "docs", tmp_path / "site"))
+
+
+def definitions(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^\[(\w+)\]: (\S+)$", text, re.MULTILINE))
+
+
+def test_every_cell_about_a_peer_leads_to_the_file_that_shows_it() -> None:
+    text = reading.text_of("README.md")
+    table = text.partition("## Beside others\n")[2].partition("\n## ")[0]
+    cells = [
+        cell.strip()
+        for row in re.findall(r"^\| (?!---|\|)(.*) \|$", table, re.MULTILINE)
+        for cell in row.split(" | ")[1:]
+    ]
+    named = [re.findall(r"\]\[(\w+)\]", cell) for cell in cells if cell not in {"Parity", "no model"}]
+    assert len(cells) > 40
+    assert all(named), "a cell that leads nowhere cannot be checked"
+    assert {name for names in named for name in names} <= definitions(text).keys()
+
+
+@pytest.mark.parametrize("name", ["README.md", "tests/README.md"])
+def test_every_link_of_a_readme_leads_to_a_file(name: str) -> None:
+    text = reading.text_of(name)
+    links = [*re.findall(r"\]\(([^)\s]+)\)", text), *definitions(text).values()]
+    local = [link.partition("#")[0] for link in links if not re.match(r"https?:", link)]
+    assert not [link for link in local if not ((rendering.ROOT / name).parent / link).exists()]
+    peers = [link for link in links if link.startswith("https://github.com/")]
+    assert all(re.search(r"/(blob|tree)/[0-9a-f]{40}(/|$)", link) for link in peers), (
+        "a branch moves on, a commit stays"
+    )
