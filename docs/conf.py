@@ -1,0 +1,70 @@
+"""The site of these pages: `make docs`.
+
+The pages are plain Markdown, to be read in the repository as well, so what only the site needs is made here: the list
+of all pages, and text in the place of a link to a file outside docs/.
+https://www.sphinx-doc.org/en/master/usage/configuration.html
+"""
+
+import re
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+DOCS = Path(__file__).resolve().parent
+LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(((?!\w+:|#)[^)\s#]+)(?:#[^)\s]*)?\)")
+SECTIONS = {
+    "Learn": ("tutorial/*", "workshop/*"),
+    "Do": ("adopt", "how-to/*"),
+    "Understand": ("explanation/*", "decisions/0000-*"),
+    "Look up": ("reference/*", "frameworks", "changelog"),
+}
+
+project = "Parity"
+author = "Parity"
+extensions = ["myst_parser"]
+root_doc = "index"
+exclude_patterns = ["pictures/*.md"]
+myst_heading_anchors = 4
+# A file's name behind the language is for the reader of the source, and .gitignore has no lexer.
+suppress_warnings = ["misc.highlighting_failure"]
+html_theme = "furo"
+html_title = "Parity"
+html_copy_source = False
+html_show_sphinx = False
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
+
+
+def pages(pattern: str) -> list[str]:
+    """Return the pages that a pattern of SECTIONS stands for, as Sphinx calls them."""
+    return [path.relative_to(DOCS).with_suffix("").as_posix() for path in sorted(DOCS.glob(f"{pattern}.md"))]
+
+
+def tree(title: str, names: list[str]) -> str:
+    """Return a list of pages for the sidebar, which the page itself does not show."""
+    return "\n".join(
+        ["", "```{toctree}", ":hidden:", f":caption: {title}", "", *(f"/{name}" for name in names), "```", ""]
+    )
+
+
+def contents(name: str) -> str:
+    """Return what a page is the parent of: the first one of all, the one on decisions of each."""
+    if name == root_doc:
+        found = {title: [page for one in patterns for page in pages(one)] for title, patterns in SECTIONS.items()}
+        return "".join(tree(title, names) for title, names in found.items())
+    return tree("Decisions", pages("decisions/*")[1:]) if name.startswith("decisions/0000-") else ""
+
+
+def for_the_site(_: Sphinx, name: str, source: list[str]) -> None:
+    """Let a link that leaves docs/ be its text, and give a page the list of those below it."""
+    folder = (DOCS / name).parent
+
+    def within(link: re.Match[str]) -> str:
+        return link[0] if (folder / link[2]).resolve().is_relative_to(DOCS) else link[1]
+
+    source[0] = LINK.sub(within, source[0]) + contents(name)
+
+
+def setup(app: Sphinx) -> None:
+    """Tell Sphinx of it: https://www.sphinx-doc.org/en/master/extdev/event_callbacks.html."""
+    app.connect("source-read", for_the_site)
