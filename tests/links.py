@@ -16,11 +16,18 @@ ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template"
 PACKAGE = TEMPLATE / "src" / "{{ package_name }}"
 NAME = "standing"
+FRAMEWORK = "scikit-learn"  # for what does not depend on the framework
 
 
 def data(tool: str) -> dict[str, Any]:
     """Return what the tool's folder says of itself."""
     content: dict[str, Any] = yaml.safe_load((ROOT / "tools" / tool / "tool.yml").read_text(encoding="utf-8"))
+    return content
+
+
+def framework_data(name: str) -> dict[str, Any]:
+    """Return what the framework's folder says of itself."""
+    content: dict[str, Any] = yaml.safe_load((ROOT / "frameworks" / name / "framework.yml").read_text(encoding="utf-8"))
     return content
 
 
@@ -43,7 +50,7 @@ def programs(tool: str) -> dict[str, Path]:
     return {**shared, **{name: folder / name for name in ("lock_reader.py", *chosen["programs"])}}
 
 
-def build(folder: Path, tool: str = "uv", framework: str = "scikit-learn") -> Path:
+def build(folder: Path, tool: str = "uv", framework: str = FRAMEWORK) -> Path:
     """Link the package for one tool and one framework as `folder`/standing, .tools as `folder`/tools.
 
     Returns the path of the package.
@@ -59,7 +66,8 @@ def build(folder: Path, tool: str = "uv", framework: str = "scikit-learn") -> Pa
         link.symlink_to(source)
     (package / "__init__.py").touch()
     chosen = data(tool)
-    pins = PINS.format(tool=tool, **{key: json.dumps(chosen[key]) for key in ("version", "manifests", "locks")})
+    model = framework_data(framework)["model_file"]
+    pins = PINS.format(tool=tool, model=model, **{key: json.dumps(chosen[key]) for key in ("version", "manifests", "locks")})
     (package / "parity" / "pins.toml").write_text(pins, encoding="utf-8")
     return package
 
@@ -75,6 +83,8 @@ name = "{{tool}}"
 version = {{version}}
 manifests = {{manifests}}
 locks = {{locks}}
+[model]
+file = "{{model}}"
 [target]
 implementation_name = "cpython"
 os_name = "posix"

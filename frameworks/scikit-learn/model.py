@@ -1,56 +1,22 @@
-"""The model: what it learns from, how it is fitted, saved, loaded and asked.
+"""The model: how it is fitted, saved, loaded and asked.
 
-Replace this module by your own data and model; training, contract, API and tests need only the names that
-are public here.
+Replace this module by your own model; training, contract, API and tests need only the names that are public here.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import RandomForestClassifier
 
-# Nuclear measurements of a biopsy image, in the order of the columns. Lengths are in pixels of that image.
-# https://archive.ics.uci.edu/dataset/17/breast+cancer+wisconsin+diagnostic
-MEASUREMENTS = (
-    "radius",
-    "texture",
-    "perimeter",
-    "area",
-    "smoothness",
-    "compactness",
-    "concavity",
-    "concave_points",
-    "symmetry",
-    "fractal_dimension",
-)
-FEATURES = tuple(f"{statistic}_{name}" for statistic in ("mean", "error", "worst") for name in MEASUREMENTS)
-TARGET = "probability that the tumour is malignant"
+from .data import FEATURES
 
 # One thread: with more, the sum over the trees is taken in another order on every call and differs in the
 # last bits. https://github.com/scikit-learn/scikit-learn/issues/22303
 PARAMETERS: dict[str, int | float | str] = {"n_estimators": 200, "min_samples_leaf": 2, "n_jobs": 1}
 TREES_PER_STEP = 20
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A table to learn from: `features` has the shape (rows, len(FEATURES)), `target` (rows,) with 0 or 1."""
-
-    name: str
-    features: NDArray[np.float64]
-    target: NDArray[np.float64]
-
-
-def load_data() -> Dataset:
-    """Return the 569 biopsies that scikit-learn carries; target 1 is a malignant tumour."""
-    bunch = load_breast_cancer()
-    # scikit-learn codes malignant as 0: turned round, a prediction is the probability of the bad case.
-    return Dataset("Breast Cancer Wisconsin (Diagnostic)", bunch.data, 1.0 - bunch.target)
 
 
 def fit(

@@ -25,8 +25,8 @@ from carry import OLD, PROJECT, ROOT, Repository
 ANSWERS = check_lock.ANSWERS
 ASIDE = Path("switched", OLD)
 BACK = "git restore -SWs HEAD . && git clean -fd . && make setup"
-# In the place of a framework: what it needs stands among the requirements already.
-FRAMEWORK = {"label": "", "runtime": [], "untyped": [], "system": [], "accelerators": ["cpu"]}
+# In the place of what the framework asks for: it stands among the requirements already.
+NOTHING: list[str] = []
 KINDS = {"pip": "a package index", "channel": "a channel"}  # what an index of one's own is to a tool
 TOOL = "package_manager"  # the answer that a word alone changes
 FIXED = ("package_name",)  # files of yours import it: rename those first
@@ -169,7 +169,7 @@ class Switch:
         if place.endswith(".txt"):
             said = {group: [f"-c {place}", *lines] for group, lines in said.items()}
             files[place] = "".join(f"{line}\n" for line in limits)
-        new = render(self.fresh.root, **self.answers, common=said, framework=FRAMEWORK)
+        new = render(self.fresh.root, **self.answers, common=said, required=NOTHING)
         files |= {name: new.text(name) for name in new.manifests}
         keep = keep and self.carried.same
         text = pyproject.exchanged(self.project, self.stock.text(PROJECT), new.text(PROJECT), keep=keep)
@@ -238,7 +238,7 @@ def switch(words: Sequence[str], *, lock_only: bool) -> None:
     answers = wanted(words)
     require_ready()
     with tempfile.TemporaryDirectory() as scratch:
-        none: dict[str, Any] = {"common": {"runtime": [], "dev": []}, "framework": FRAMEWORK}
+        none: dict[str, Any] = {"common": {"runtime": [], "dev": []}, "required": NOTHING}
         data = none if TOOL in answers else {}
         stock, fresh = (render(Path(scratch, name), **new, **data) for name, new in (("old", {}), ("new", answers)))
         for sentence in (*foreign_index(answers, (stock, fresh)), *in_the_way(stock, fresh), *not_here(fresh)):

@@ -809,7 +809,7 @@ TRAIN = """\
     import importlib.metadata
     import sys
     from pathlib import Path
-    from standing import model
+    from standing import data, model
     from standing.parity import lock, provenance
     names = ("scikit-learn", "numpy", "scipy", "joblib", "threadpoolctl")
     versions = {name: importlib.metadata.version(name) for name in names}
@@ -820,11 +820,11 @@ TRAIN = """\
     lock.find_root = lambda: None
     made = lock.Lock(packages, "uv.lock", "11" * 32, "22" * 32, target=versions)
     lock.write_neutral(made, lock.neutral_path())
-    data = model.load_data()
+    table = data.load_data()
     provenance.publish(
-        model.fit(data.features, data.target, seed=1), Path(sys.argv[1]), save=model.save, load=model.load,
-        predict=model.predict, data=provenance.DataRecord(data.name, "00" * 32), seed={}, metrics={},
-        parameters=model.PARAMETERS, golden_inputs=data.features[:20],
+        model.fit(table.features, table.target, seed=1), Path(sys.argv[1]), save=model.save, load=model.load,
+        predict=model.predict, data=provenance.DataRecord(table.name, "00" * 32), seed={}, metrics={},
+        parameters=model.PARAMETERS, golden_inputs=table.features[:20],
     )
 """
 

@@ -29,7 +29,7 @@ RELEASES = (
     Planted("demo-dev", "1.0", requires=("demo-dep>=1",), uploaded=LONG_AGO),
 )
 NEEDS = {"runtime": ["demo-lib>=1,<3", "demo-other>=1"], "dev": ["demo-dev>=1"]}
-NOTHING_MORE = {"label": "none", "runtime": [], "untyped": ["joblib"], "system": [], "accelerators": ["cpu"]}
+NOTHING_MORE = {"label": "none", "runtime": [], "untyped": ["joblib"], "system": [], "model_file": "m", "accelerators": {"cpu": {"runtime": []}}}
 
 
 @pytest.fixture

@@ -53,14 +53,19 @@ def test_a_text_has_an_example_that_is_a_good_answer(template: Path, tmp_path: P
     assert str(load_answers(folder)[name]) == example
 
 
+SPELT = {"github": "GitHub Actions"} | {
+    path.parent.name: yaml.safe_load(path.read_text(encoding="utf-8"))["label"]
+    for path in (*rendering.ROOT.glob("tools/*/tool.yml"), *rendering.ROOT.glob("frameworks/*/framework.yml"))
+}
+
+
 @pytest.mark.parametrize(("name", "label"), [(name, label) for name, choices in CHOICES.items() for label in choices])
 def test_a_choice_says_in_one_line_when_to_choose_it(name: str, label: str) -> None:
     value, line = label.split(" - ", 1)
     assert len(line) > 15
     assert len(label) < 77, f"{name}: a terminal of 80 columns cuts this"
     answer = CHOICES[name][label]
-    spelt = load(f"tools/{answer}/tool.yml")["label"] if name == "package_manager" else "GitHub Actions"
-    assert value in {answer, spelt}
+    assert value in {answer, SPELT.get(answer)}
 
 
 def test_a_choice_is_a_folder_and_a_folder_is_a_choice() -> None:
@@ -145,6 +150,7 @@ def requirements() -> set[str]:
     """Return the canonical names of all that a rendered repository can require."""
     common = load("frameworks/common.yml")
     files = [common, *(load(f"frameworks/{name}/framework.yml") for name in folders("frameworks"))]
+    files += [chosen for data in files for chosen in data.get("accelerators", {}).values()]
     lines = [line for data in files for group in ("runtime", "dev") for line in data.get(group, [])]
     return {packaging.utils.canonicalize_name(packaging.requirements.Requirement(line).name) for line in lines}
 

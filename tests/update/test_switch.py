@@ -30,7 +30,7 @@ DIRECTIONS = (
 PYPROJECT, SOURCES, CONSTRAINTS = {"uv", "poetry"}, {"uv", "poetry"}, {"uv", "pip-tools"}
 # Old releases, which stay: newer ones are to be had for each tool.
 PINS = {"six": "1.16.0", "tqdm": "4.67.1"}
-NO_FRAMEWORK = {"label": "none", "runtime": [], "untyped": ["joblib"], "system": [], "accelerators": ["cpu"]}
+NO_FRAMEWORK = {"label": "none", "runtime": [], "untyped": ["joblib"], "system": [], "model_file": "m", "accelerators": {"cpu": {"runtime": []}}}
 ABOVE, BESIDE, APART = "asked for by the auditors", "Python 2, still", "belongs to nothing"
 
 

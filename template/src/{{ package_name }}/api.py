@@ -8,16 +8,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, create_model
 
-from . import model
+from . import data, model
 from .parity import service
 from .records import PredictionLog
 from .settings import Settings, get_settings
 
 MAX_ROWS = 1000  # in one request: more would keep the others waiting
 
-# One field for each of the model's features: required, a number, and finite, as Python reads NaN in JSON.
+# One field for each of the data's features: required, a number, and finite, as Python reads NaN in JSON.
 # What the model does not know is refused: it may be a feature that is misspelt.
-FIELDS: dict[str, Any] = dict.fromkeys(model.FEATURES, (FiniteFloat, ...))
+FIELDS: dict[str, Any] = dict.fromkeys(data.FEATURES, (FiniteFloat, ...))
 Row = create_model("Row", __config__=ConfigDict(extra="forbid", strict=True), **FIELDS)
 
 
@@ -32,7 +32,7 @@ class Batch(BaseModel):
 class Answer(BaseModel):
     """What is answered, in the order of the rows."""
 
-    predictions: list[float] = Field(description=f"The {model.TARGET}")
+    predictions: list[float] = Field(description=f"The {data.TARGET}")
     ids: list[uuid.UUID] = Field(description="Each prediction's id in the prediction log")
     model: str = Field(description="Digest (sha256) of the model that answered")
 
@@ -57,7 +57,7 @@ def predict(
 ) -> Answer:
     """Predict each row, and record it before it is answered: no decision leaves that cannot be traced."""
     inputs = [row.model_dump() for row in batch.rows]
-    outputs = list(served.predict([[row[name] for name in model.FEATURES] for row in inputs]))
+    outputs = list(served.predict([[row[name] for name in data.FEATURES] for row in inputs]))
     ids = decisions.record(
         inputs, outputs, model=served.sha256, environment=served.signature, version=request.app.version
     )

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from .parity.lock import default_model
 from .parity.settings import ParitySettings
 
 
@@ -35,7 +36,7 @@ class Settings(ParitySettings):
         description="Where each prediction is recorded, as an SQLAlchemy URL",
         examples=["sqlite:///predictions.db"],
     )
-    model_path: Path = Field(Path("models/champion.joblib"), description="Where the model is saved and served from")
+    model_path: Path = Field(default_model(), description="Where the model is saved and served from")
     api_key: SecretStr = Field(
         description="What clients must send; outside dev, nothing that can be guessed",
         examples=["changethis"],

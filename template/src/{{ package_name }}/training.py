@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from . import model
+from . import data, model
 from .parity import EnvironmentDriftError, provenance, seeding, validate_environment
 from .settings import get_settings
 
@@ -40,7 +40,7 @@ def measure(target: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict
     }
 
 
-def digest(dataset: model.Dataset) -> str:
+def digest(dataset: data.Dataset) -> str:
     """Return the sha256 of what is learned from: every number of the table, in its order."""
     content = hashlib.sha256()
     for table in (dataset.features, dataset.target):
@@ -65,7 +65,7 @@ def train(path: Path, *, seed: int, level: str, quiet: bool) -> provenance.Contr
     """Train on the data's learning rows and publish model and contract at `path`; return the contract."""
     # First of all: a generator that is drawn from before it is seeded stays unseeded.
     seeding.set_global_determinism(seed, level=level)
-    dataset = model.load_data()
+    dataset = data.load_data()
     learned, held_out = split(len(dataset.features))
     log.info("%s: %d rows to learn from, %d held out", dataset.name, len(learned), len(held_out))
     fitted = model.fit(

@@ -77,8 +77,8 @@ class Run:
 
     def prepare(self, name: str) -> None:
         """Export what a library reads when it starts; what the user has set stays as it is."""
-        for variable, value in VARIABLES.get(name, {}).items() if self.level == "strict" else ():
-            now = os.environ.get(variable, "")
+        for variable, template in VARIABLES.get(name, {}).items() if self.level == "strict" else ():
+            now, value = os.environ.get(variable, ""), template.format(threads=self.threads)
             is_flag = value.startswith("--")  # flags are added to those that are there
             if not now or (is_flag and value.partition("=")[0] not in now):
                 self.export(variable, f"{now} {value}".strip())
@@ -237,6 +237,7 @@ STRICT: dict[str, Step] = {
 VARIABLES = {
     # cuBLAS: https://docs.nvidia.com/cuda/cublas/#results-reproducibility (torch before 2.10 demands it)
     "torch": {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "TORCHINDUCTOR_DETERMINISTIC": "1"},
-    "jax": {"XLA_FLAGS": "--xla_gpu_deterministic_ops=true"},
+    # XLA's thread pool reads this one alone. https://github.com/openxla/xla/blob/main/xla/pjrt/utils.cc
+    "jax": {"XLA_FLAGS": "--xla_gpu_deterministic_ops=true", "NPROC": "{threads}"},
 }
 KNOWN = tuple(dict.fromkeys((*SEED, *STRICT)))

@@ -69,8 +69,13 @@ def canonical(name: str) -> str:
 
 @cache
 def pins() -> dict[str, Any]:
-    """Return what the template pinned: interpreter, dependency tool with its files, the platform that serves."""
+    """Return what the template pinned: interpreter, dependency tool and its files, the model's name, the platform."""
     return tomllib.loads(Path(__file__).with_name("pins.toml").read_text(encoding="utf-8"))
+
+
+def default_model() -> Path:
+    """Return where a model lies that MODEL_PATH does not name; the file's name says how the framework saves it."""
+    return Path("models", pins()["model"]["file"])
 
 
 def find_root() -> Path | None:

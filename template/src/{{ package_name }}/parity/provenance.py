@@ -23,7 +23,6 @@ __all__ = ["Contract", "ContractError", "DataRecord", "ModelRefused", "check_con
 Load = Callable[[Path], Any]
 Predict = Callable[[Any, list[Any]], Sequence[float]]
 
-DEFAULT_MODEL = "models/champion.joblib"
 ENV_FILES = {"test": ".env.test", "prod": ".env.prod"}
 REPAIR = "rebuild its environment (`make rebuild MODEL=…`), or train again (`make train`)"
 # Relative and absolute. Measured in double precision: training anew with other threads or another CPU's code moves
@@ -233,7 +232,7 @@ def setting(name: str, default: str) -> str:
 
 def model_path() -> Path:
     """Return the model's path as the settings have it."""
-    return (lock.find_root() or Path()) / setting("MODEL_PATH", DEFAULT_MODEL)
+    return (lock.find_root() or Path()) / setting("MODEL_PATH", str(lock.default_model()))
 
 
 def verify_link() -> tuple[bool | None, str, list[str]]:

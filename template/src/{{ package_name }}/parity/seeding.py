@@ -40,8 +40,10 @@ ALWAYS_OPEN = (
 )
 OPEN_WHEN_LOADED = {
     "jax": "jax has no global generator: make its keys from the seed, as in jax.random.key(seed)",
+    "lightgbm": "lightgbm has no global generator, and without a seed among its parameters always the same one",
     "polars": "polars orders group_by and unique anew in each run: pass maintain_order=True",
     "tensorflow": "tensorflow's seed cannot be read, so neither scoped_seed nor off puts it back",
+    "xgboost": "xgboost has no global generator, and without a seed among its parameters always the same one",
 }
 OPEN_HASHES = "the order of sets of strings changes from run to run: start with PYTHONHASHSEED=0"
 
