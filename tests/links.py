@@ -31,12 +31,13 @@ def framework_data(name: str) -> dict[str, Any]:
     return content
 
 
-def sources(framework: str, tool: str) -> dict[str, Path]:
+def sources(framework: str, tool: str, versioning: str = "none") -> dict[str, Path]:
     """Return each module of the rendered package, by its path in it, and where its text stands."""
     modules = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
     return {
         **modules,
         "model.py": ROOT / "frameworks" / framework / "model.py",
+        **{path.name: path for path in (ROOT / "versioning" / versioning).glob("*.py")},
         **{f"parity/{name}": ROOT / "tools" / tool / name for name in data(tool)["kit"]},
     }
 

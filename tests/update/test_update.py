@@ -51,7 +51,7 @@ def release(template: Path) -> None:
         package / "settings.py",
         template / "template" / "Makefile.jinja",
         template / "template" / "Dockerfile.jinja",
-        template / "template" / ".gitignore",
+        template / "template" / ".gitignore.jinja",
         *(template / "tools").glob("*/commands.mk"),
     ):
         path.write_text(path.read_text(encoding="utf-8") + "\n# Version 2\n", encoding="utf-8")

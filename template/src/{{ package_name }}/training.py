@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from . import data, model
-from .parity import EnvironmentDriftError, provenance, seeding, validate_environment
+from .parity import EnvironmentDriftError, provenance, seeding, sources, validate_environment
 from .settings import get_settings
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,8 @@ def train(path: Path, *, seed: int, level: str, quiet: bool) -> provenance.Contr
     # First of all: a generator that is drawn from before it is seeded stays unseeded.
     seeding.set_global_determinism(seed, level=level)
     dataset = data.load_data()
+    # Before it is learned from: what changes the files meanwhile was not in it.
+    record = provenance.DataRecord(dataset.name, digest(dataset), sources.digests(dataset.files))
     learned, held_out = split(len(dataset.features))
     log.info("%s: %d rows to learn from, %d held out", dataset.name, len(learned), len(held_out))
     fitted = model.fit(
@@ -81,7 +83,7 @@ def train(path: Path, *, seed: int, level: str, quiet: bool) -> provenance.Contr
         save=model.save,
         load=model.load,
         predict=model.predict,
-        data=provenance.DataRecord(name=dataset.name, sha256=digest(dataset)),
+        data=record,
         # At the end, so that it names what was imported and seeded on the way.
         seed=seeding.report().as_dict(),
         metrics=measure(dataset.target[held_out], predicted),
@@ -109,6 +111,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         contract = train(path, seed=settings.seed, level=settings.determinism, quiet=options.quiet)
     except provenance.ModelRefused as refused:
         log.critical("%s", " ".join(refused.reasons))
+        return 1
+    except OSError as error:
+        log.critical("%s", error)
         return 1
     for name, value in contract.metrics.items():
         log.info("%s: %.4f", name, value)

@@ -11,11 +11,12 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import environment, lock
+from .sources import DataRecord, differ
 from .statement import Contract, ContractError, compose, digest, names, plain, read
 
 __all__ = ["Contract", "ContractError", "DataRecord", "ModelRefused", "check_contract", "load_model", "publish"]
@@ -44,14 +45,6 @@ class ModelRefused(RuntimeError):  # noqa: N818 - reads as what happened
         """Compose the message from the reasons."""
         self.reasons = tuple(reasons)
         super().__init__("\n".join([f"{path} is refused:", *(f"  {reason}" for reason in self.reasons)]))
-
-
-@dataclass(frozen=True, slots=True)
-class DataRecord:
-    """What a model learned from: a name or description for people, and the sha256 of the data, in hex."""
-
-    name: str
-    sha256: str
 
 
 def publish(  # noqa: PLR0913 - each is a field of the contract
@@ -83,7 +76,7 @@ def publish(  # noqa: PLR0913 - each is a field of the contract
         # The saved file predicts: a reloaded array can lie in memory otherwise, and sums then end in other bits.
         reloaded, inputs = load(staged), plain(golden_inputs)
         training = {
-            "data": {"name": data.name, "digest": {"sha256": data.sha256}},
+            "data": data.described(),
             "seed": seed,
             "parameters": parameters,
             "metrics": metrics,
@@ -149,7 +142,7 @@ def load_model(path: Path, *, load: Load, predict: Predict, policy: str = "stric
         raise ModelRefused(path, [reason]) from error
     if reason := golden_differs(contract, outputs):
         raise ModelRefused(path, [reason])
-    return model, contract
+    return model, replace(contract, overrides=(*contract.overrides, *differ(contract)))
 
 
 def check_contract(path: Path, policy: str = "strict") -> Contract:
@@ -245,4 +238,4 @@ def verify_link() -> tuple[bool | None, str, list[str]]:
     except ModelRefused as refused:
         return False, path.name, list(refused.reasons)
     passed = f"; MODEL_POLICY={policy} lets {len(contract.overrides)} pass" if contract.overrides else ""
-    return True, f"{path.name} {contract.sha256[:12]}, trained {contract.at('created')}{passed}", []
+    return True, f"{path.name} {contract.sha256[:12]}, trained {contract.at('created')}{passed}", list(differ(contract))

@@ -211,13 +211,16 @@ def closure(roots: Iterable[str]) -> set[str]:
 def code(root: Path | None) -> dict[str, str | bool | None]:
     """Return the commit that `root` is at, and whether tracked files differ from it; None: unknown.
 
-    Untracked files do not make it dirty: data, notes and a lock not yet committed lie about in every folder.
+    Untracked files do not make it dirty: data, notes and a lock not yet committed lie about in every folder. Nor
+    does what versions the data and is written on the way to a training: the contract names the data by itself.
     """
     # Not tracked: the folder lies in somebody else's repository, whose commit says nothing about it.
     if root is None or git(root, "ls-files", "--error-unmatch", lock.pins()["tool"]["manifests"][0]) is None:
         return {"commit": None, "dirty": None}
     commit = git(root, "rev-parse", "--verify", "--quiet", "HEAD")
-    changes = git(root, "status", "--porcelain", "--untracked-files=no")
+    written = lock.pins().get("data", {}).get("written", ())
+    others = (":(top)", *(f":(exclude){name}" for name in written)) if written else ()
+    changes = git(root, "status", "--porcelain", "--untracked-files=no", "--", *others)
     return {"commit": commit, "dirty": None if commit is None or changes is None else bool(changes)}
 
 

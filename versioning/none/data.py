@@ -4,6 +4,7 @@ Replace this module by your own data; model, training, API and tests need only t
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +29,15 @@ TARGET = "probability that the tumour is malignant"
 
 @dataclass(frozen=True)
 class Dataset:
-    """A table to learn from: `features` has the shape (rows, len(FEATURES)), `target` (rows,) with 0 or 1."""
+    """A table to learn from: `features` has the shape (rows, len(FEATURES)), `target` (rows,) with 0 or 1.
+
+    `files` are those that it was read from, none where a package carries it.
+    """
 
     name: str
     features: NDArray[np.float64]
     target: NDArray[np.float64]
+    files: tuple[Path, ...] = ()
 
 
 def load_data() -> Dataset:
