@@ -32,8 +32,12 @@ PYPROJECT, SOURCES, CONSTRAINTS = {"uv", "poetry"}, {"uv", "poetry"}, {"uv", "pi
 PINS = {"six": "1.16.0", "tqdm": "4.67.1"}
 CPU = {"cpu": {"runtime": []}}
 NO_FRAMEWORK = {
-    **{"label": "none", "runtime": [], "untyped": ["joblib"], "system": []},
-    **{"model_file": "champion.none", "accelerators": CPU},
+    "label": "none",
+    "runtime": [],
+    "untyped": ["joblib"],
+    "system": [],
+    "model_file": "champion.none",
+    "accelerators": CPU,
 }
 ABOVE, BESIDE, APART = "asked for by the auditors", "Python 2, still", "belongs to nothing"
 
