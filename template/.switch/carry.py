@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import check_lock
 import lock_reader
+import tied
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -34,6 +35,8 @@ class Repository:
         # What its packages are called otherwise than in a package index: name there -> name here.
         self.names: dict[str, str] = told.get("names", {})
         self.constraints = str(told.get("constraints", ""))
+        # The index of one's own for some packages, {} for none.
+        self.source: Mapping[str, Any] = told.get("source") or {}
 
     def text(self, name: str) -> str:
         """Return a file, "" where there is none."""
@@ -102,8 +105,9 @@ def scan(text: str, stock: str, names: Mapping[str, str], tool: Mapping[str, Any
         if item and one and (name := names.get(canonicalize_name(item["name"]))):
             notes = [*(note.lstrip("# ") for note in above), trailing(line)]
             whys.setdefault(name, " ".join(filter(None, notes)))
-            rest += [line] if aside.search(line) else []
-            elsewhere += [name] if away.search(line) else []
+            said = tied.without_tie(line, tool)
+            rest += [line] if aside.search(said) else []
+            elsewhere += [name] if away.search(said) else []
         else:
             known = not line or line in own or INCLUDED.match(line)
             rest += [*above, *([] if known else [line])]
@@ -220,9 +224,7 @@ def carried(old: Repository, stock: Repository, new: Repository) -> Carried:
     left = [*_of_project(document, own, stock, new)]
     keeping = old.carries("git") and new.carries("git")
     asked, known = _asked(old, left)
-    sources: dict[str, Any] = {
-        canonicalize_name(name): one for key in old.tool.get("sources", ()) for name, one in own.get(key, {}).items()
-    }
+    sources = _elsewhere(own, stock)
     whys: dict[str, str] = {}
     for manifest in old.manifests:
         found = scan(old.text(manifest), stock.text(manifest), known, old.tool, quoted=manifest == PROJECT)
@@ -230,12 +232,26 @@ def carried(old: Repository, stock: Repository, new: Repository) -> Carried:
         left += [] if manifest == PROJECT else [f"{manifest}: {line}" for line in found.rest]
         # A package of another index, asked for without it, would be somebody else's package of that name.
         sources |= dict.fromkeys(found.elsewhere, "another place")
-    groups: Groups = {group: [*_fitted(lines, new, sources, left, keeping=keeping)] for group, lines in asked.items()}
+    versions = {package["name"]: package["version"] for package in locked(old)}
+    plain = {group: [tied.free(line, stock.source) for line in lines] for group, lines in asked.items()}
+    fitting = {group: [*_fitted(lines, new, sources, left, keeping=keeping)] for group, lines in plain.items()}
+    groups: Groups = {group: [tied.tied(one, new.tool, versions) for one in lines] for group, lines in fitting.items()}
     limits = _constraints(old, document)
     if not new.constraints:
         left += [f"{line}: a constraint, which {new.name} does not know." for line in limits]
     same = old.manifests == new.manifests and groups == asked and "dev-dependencies" not in own
     return Carried(groups, whys, limits if new.constraints else [], left, same)
+
+
+def _elsewhere(own: Mapping[str, Any], stock: Repository) -> dict[str, Any]:
+    """Return where packages come from that the tool's own table names, by name; not what the template wrote there."""
+    before = tomllib.loads(stock.text(PROJECT)).get("tool", {}).get(OLD, {})
+    return {
+        canonicalize_name(name): one
+        for key in stock.tool.get("sources", ())
+        for name, one in own.get(key, {}).items()
+        if before.get(key, {}).get(name) != one
+    }
 
 
 def _asked(old: Repository, left: list[str]) -> tuple[Groups, dict[str, str]]:

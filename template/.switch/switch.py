@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import carry
 import check_lock
 import pyproject
+import tied
 from calls import SwitchError, copier, git, make, must, render, run, told
 from carry import OLD, PROJECT, ROOT, Repository
 
@@ -158,7 +159,14 @@ class Switch:
 
     def with_pins(self, packages: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         """Return the new manifest with the old version of these packages."""
-        return self.written(carry.pinned(self.carried.groups, packages), keep=False)
+        versions = {package["name"]: package["version"] for package in packages}
+        pinned = carry.pinned(self.carried.groups, packages)
+        groups = {group: [self.tied(line, versions) for line in lines] for group, lines in pinned.items()}
+        return self.written(groups, keep=False)
+
+    def tied(self, line: str, versions: Mapping[str, str]) -> str:
+        """Return a requirement tied to an index of its own as the new tool ties it, and no longer as the old one."""
+        return tied.tied(tied.bare(line, self.stock.source), self.fresh.tool, versions)
 
     def written(self, groups: carry.Groups, *, keep: bool = True) -> dict[str, str]:
         """Return the new manifest's files, as the template writes them."""

@@ -26,6 +26,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 import check_lock
+import lock_reader
 
 # https://pip.pypa.io/en/stable/cli/pip/#cmdoption-python
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input")
@@ -125,7 +126,7 @@ def install_packages(environment: Environment, *, production: bool) -> None:
 
 def pages() -> list[str]:
     """Return pip's options for the pages of files that a lock names beside the index: hashes say what to take."""
-    found = getattr(check_lock.lock_reader, "pages", lambda _: ())(check_lock.ROOT)
+    found = getattr(lock_reader, "pages", lambda _: ())(check_lock.ROOT)
     return [word for page in found for word in ("--find-links", page)]
 
 

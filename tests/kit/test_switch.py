@@ -9,6 +9,7 @@ import carry
 import pyproject
 import pytest
 import switch
+import tied
 
 import links
 
@@ -294,3 +295,36 @@ def test_line_ends_of_a_file_stay(repository: ModuleType) -> None:
     switch.write({"ours.toml": "a = 2\n", "new.toml": "a = 2\n"})
     assert (repository.ROOT / "ours.toml").read_bytes() == b"a = 2\r\n"
     assert (repository.ROOT / "new.toml").read_bytes() == b"a = 2\n"
+
+
+OWN_INDEX = {
+    "name": "own", "packages": ["torch"], "ranges": {"torch": "torch>=2,<3"}, "exactly": {"torch": "torch==2.1+cpu"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "freed", "by_index", "by_version"),
+    [
+        ("torch==2.1+cpu", "torch>=2,<3", "torch==2.1", "torch==2.2+cpu"),
+        ("torch==2.0+cpu", "torch==2.0", "torch==2.0", "torch==2.2+cpu"),
+        ("Torch>=2", "Torch>=2", "Torch>=2", "torch==2.2+cpu"),
+        ("other==1.0+local", "other==1.0+local", "other==1.0+local", "other==1.0+local"),
+    ],
+)
+def test_what_has_an_index_of_its_own_is_tied_there_as_each_tool_does(
+    line: str, freed: str, by_index: str, by_version: str
+) -> None:
+    locked = {"torch": "2.2+cpu", "other": "1.0+local"}
+    assert tied.free(line, OWN_INDEX) == freed
+    assert tied.tied(line, {"source": OWN_INDEX}, locked) == by_index
+    assert tied.tied(line, {"source": OWN_INDEX, "exact": True}, locked) == by_version
+    assert tied.tied(line, {"source": {}, "exact": True}, locked) == tied.free(line, {}) == line
+    # Where another kind of package was locked, the template knows a version.
+    assert tied.tied("torch", {"source": OWN_INDEX, "exact": True}, {"torch": "2.2"}) == "torch==2.1+cpu"
+
+
+def test_only_the_templates_own_tie_is_no_news() -> None:
+    text = '[packages]\ntorch = {version = "*", index = "own"}\nalpha = {version = "*", index = "theirs"}\n'
+    data = {**links.data("pipenv"), "source": OWN_INDEX}
+    found = carry.scan(text, "[packages]\n", {"torch": "torch", "alpha": "alpha"}, data)
+    assert (found.elsewhere, found.rest) == (["alpha"], ['alpha = {version = "*", index = "theirs"}'])

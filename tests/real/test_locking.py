@@ -31,8 +31,12 @@ RELEASES = (
 NEEDS = {"runtime": ["demo-lib>=1,<3", "demo-other>=1"], "dev": ["demo-dev>=1"]}
 CPU = {"cpu": {"runtime": []}}
 NOTHING_MORE = {
-    **{"label": "none", "runtime": [], "untyped": ["joblib"], "system": []},
-    **{"model_file": "champion.none", "accelerators": CPU},
+    "label": "none",
+    "runtime": [],
+    "untyped": ["joblib"],
+    "system": [],
+    "model_file": "champion.none",
+    "accelerators": CPU,
 }
 
 

@@ -102,6 +102,11 @@ def test_every_file_parses_and_looks_hand_written(template: Path, tmp_path: Path
     answers = dict(zip(QUESTIONS, row, strict=True))
     folder = rendering.render(template, tmp_path / "demo", **answers)
     assert (folder / "LICENSE").exists() == (answers["license"] != "none")
+    looks_hand_written(folder)
+
+
+def looks_hand_written(folder: Path) -> None:
+    """Fail where a file does not parse, or holds what only a template leaves."""
     for path in rendering.files(folder):
         text = (folder / path).read_text(encoding="utf-8")
         parsing.parse(path.name, text)
@@ -318,7 +323,7 @@ def test_nothing_outside_a_tools_folder_asks_which_tool_it_is() -> None:
     # The kit and `make switch` are told the name, and compare nothing with it.
     assert asked == {
         "template/src/{{ package_name }}/parity/pins.toml.jinja": "{{ package_manager }}",
-        "template/.switch/tool.json.jinja": "{{ dict(tool, name=package_manager) | to_json }}",
+        "template/.switch/tool.json.jinja": "{{ dict(tool, name=package_manager, source=source or {}) | to_json }}",
     }
 
 

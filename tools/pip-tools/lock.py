@@ -25,7 +25,7 @@ import lock_reader
 
 ROOT = Path(__file__).absolute().parent.parent
 COMPILE = (
-    *(sys.executable, str(Path(__file__).with_name("compile.py")), "--quiet", "--generate-hashes"),
+    *(sys.executable, str(Path(__file__).with_name("lock_compile.py")), "--quiet", "--generate-hashes"),
     # pip and setuptools are packages like others, and a constraint may have no extras.
     *("--allow-unsafe", "--strip-extras"),
     # The addresses of this machine's settings are not everybody's.
