@@ -580,13 +580,12 @@ def test_the_report_names_a_library_whose_seed_is_its_own_only_where_it_is_loade
     (tmp_path / f"{name}.py").touch()
     program = f"""
         from standing.parity import seeding
-        seeding.set_global_determinism(level="seeded")
+        seeding.set_global_determinism(level="off")
         before = seeding.report().uncontrolled
         import {name}
         print([line.partition(" ")[0] for line in seeding.report().uncontrolled if line not in before])
     """
-    told = answer(program.replace('level="seeded"', 'level="off"'), path=str(tmp_path))
-    assert told in (f"['{name}']", f'["{name}\'s"]')
+    assert answer(program, path=str(tmp_path)).strip("[]").strip("'\"").removesuffix("'s") == name
 
 
 def test_a_stand_in_for_tensorflow_is_seeded_and_made_deterministic(tmp_path: Path) -> None:
