@@ -48,7 +48,8 @@ def initial(key: Array) -> eqx.nn.MLP:
 
 def loss(layers: eqx.nn.MLP, rows: Array, labels: Array) -> Array:
     """Return the mean cross entropy."""
-    return optax.sigmoid_binary_cross_entropy(jax.vmap(layers)(rows), labels).mean()
+    mean: Array = optax.sigmoid_binary_cross_entropy(jax.vmap(layers)(rows), labels).mean()
+    return mean
 
 
 @eqx.filter_jit

@@ -5,6 +5,7 @@ uv takes this machine's default index, conda a channel; the others an index of o
 
 import functools
 import os
+import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +20,14 @@ import commands
 import links
 import rendering
 import repositories
+import services
 from by_hand import conda
 from index import Index
 
 USER, PASSWORD = "reader", "s3cret-of-the-index"
 PLANTED = "s3cret-that-was-planted"
+KEY = "key-of-the-test"
+LOCKED_DOWN = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")  # noqa: S108
 # Where a container finds what a test serves; tests/engine/inside says it.
 HOST = os.environ.get("STAND_IN_HOST", "127.0.0.1")
 MICROMAMBA = """\
@@ -131,13 +135,14 @@ def plant_secrets(folder: Path) -> None:
 
 
 @contextmanager
-def built(template: Path, place: Path, name: str) -> Iterator[Built]:
+def built(template: Path, place: Path, name: str, framework: str = links.FRAMEWORK) -> Iterator[Built]:
     """Render a repository, set it up, train, and build its image by `make image`."""
     tool = repositories.module(name)
     with an_index(name) as (answers, more), repositories.variables({**tool.ENVIRONMENT, **more}):
         folder = rendering.render(
-            template, place / "demo", package_manager=name, license="MIT", python_patch=stand_in_patch(), **answers
-        )
+            template, place / "demo", package_manager=name, ml_framework=framework, license="MIT",
+            python_patch=stand_in_patch(), **answers,
+        )  # fmt: skip
         rendering.commit(folder, "Start")
         commands.succeed(folder, "make", "setup")
         rendering.commit(folder, "Lock")
@@ -145,7 +150,23 @@ def built(template: Path, place: Path, name: str) -> Iterator[Built]:
         netrc = place / "netrc"
         netrc.write_text(f"machine {HOST} login {USER} password {PASSWORD}\n", encoding="utf-8")
         plant_secrets(folder)
-        made = Built(folder, tool, f"my-model:{name}")
+        made = Built(folder, tool, f"my-model:{name}-{framework}")
         with repositories.variables({"NETRC": str(netrc), "IMAGE": made.image}):
             commands.succeed(folder, "make", "image")
             yield made
+
+
+@contextmanager
+def running(made: Built) -> Iterator[tuple[str, int]]:
+    """Run the image as a platform does; give the container's name and its port."""
+    port = services.free_port()
+    name = made.docker(
+        "run", "--detach", *LOCKED_DOWN, "--publish", f"127.0.0.1:{port}:8000",
+        "--volume", f"{made.folder}/models:/app/models:ro",
+        "--env", f"API_KEY={KEY}", "--env", "DATABASE_URL=sqlite:////tmp/predictions.db", made.image,
+    ).strip()  # fmt: skip
+    try:
+        yield name, port
+    finally:
+        sys.stdout.write(commands.run(made.folder, "docker", "logs", name).output)  # shown where the test fails
+        commands.run(made.folder, "docker", "rm", "--force", name)

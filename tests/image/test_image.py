@@ -8,7 +8,6 @@ installer are stand-ins too.
 import hashlib
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -21,15 +20,13 @@ import links
 import rendering
 import repositories
 import services
-from image.built import PASSWORD, PLANTED, Built, built
+from image.built import KEY, PASSWORD, PLANTED, Built, built, running
 
 pytestmark = [
     pytest.mark.image,
     pytest.mark.skipif("STAND_IN_PYTHONS" not in os.environ, reason="runs under tests/engine/with-engine"),
 ]
 
-LOCKED_DOWN = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")  # noqa: S108
-KEY = "key-of-the-test"
 MEBIBYTE = 2**20
 
 
@@ -43,17 +40,8 @@ def made(request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytes
 @pytest.fixture
 def service(made: Built) -> Iterator[tuple[str, int]]:
     """A container as a platform runs it, and its port."""
-    port = services.free_port()
-    name = made.docker(
-        "run", "--detach", *LOCKED_DOWN, "--publish", f"127.0.0.1:{port}:8000",
-        "--volume", f"{made.folder}/models:/app/models:ro",
-        "--env", f"API_KEY={KEY}", "--env", "DATABASE_URL=sqlite:////tmp/predictions.db", made.image,
-    ).strip()  # fmt: skip
-    try:
+    with running(made) as (name, port):
         yield name, port
-    finally:
-        sys.stdout.write(commands.run(made.folder, "docker", "logs", name).output)  # shown where the test fails
-        commands.run(made.folder, "docker", "rm", "--force", name)
 
 
 def test_the_image_is_the_production_part_of_the_lock(made: Built) -> None:

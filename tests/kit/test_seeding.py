@@ -23,7 +23,7 @@ KIT = str(Path(standing.__path__[0]).parent)
 CLEAN = {
     name: value
     for name, value in os.environ.items()
-    if name not in {*generators.THREAD_VARIABLES, "PYTHONHASHSEED", "XLA_FLAGS"}
+    if name not in {*generators.THREAD_VARIABLES, "PYTHONHASHSEED", "XLA_FLAGS", "NPROC"}
 }
 
 
@@ -556,6 +556,36 @@ def test_flags_of_a_stand_in_for_jax_are_added_to_the_users(tmp_path: Path) -> N
     ours = "--xla_gpu_deterministic_ops=true"
     for users, expected in [("--xla_a=1", f"--xla_a=1 {ours}"), (f"{ours[:-4]}false", f"{ours[:-4]}false")]:
         assert answer(program, path=str(tmp_path), XLA_FLAGS=users) == f"{expected}\n['random']"
+
+
+@pytest.mark.parametrize(
+    ("level", "variables", "threads"),
+    [
+        ("strict", {}, "1"),
+        ("strict", {"OMP_NUM_THREADS": "2"}, "2"),
+        ("strict", {"NPROC": "3"}, "3"),
+        ("seeded", {}, "None"),
+    ],
+)
+def test_strict_gives_a_stand_in_for_jax_the_threads_of_the_others(
+    tmp_path: Path, level: str, variables: dict[str, str], threads: str
+) -> None:
+    (tmp_path / "jax.py").write_text("import os; print(os.environ.get('NPROC'))")
+    program = f"from standing.parity import seeding; seeding.set_global_determinism(level={level!r}); import jax"
+    assert answer(program, path=str(tmp_path), **variables) == threads
+
+
+@pytest.mark.parametrize("name", ["jax", "lightgbm", "polars", "tensorflow", "xgboost"])
+def test_the_report_names_a_library_whose_seed_is_its_own_only_where_it_is_loaded(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.py").touch()
+    program = f"""
+        from standing.parity import seeding
+        seeding.set_global_determinism(level="off")
+        before = seeding.report().uncontrolled
+        import {name}
+        print([line.partition(" ")[0] for line in seeding.report().uncontrolled if line not in before])
+    """
+    assert answer(program, path=str(tmp_path)).strip("[]").strip("'\"").removesuffix("'s") == name
 
 
 def test_a_stand_in_for_tensorflow_is_seeded_and_made_deterministic(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ for the CPU and for a Python that the template does not offer: tests/torch_stand
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.real
 
 NAMES = sorted(path.parent.name for path in links.ROOT.glob("frameworks/*/framework.yml"))
 OTHERS = [name for name in NAMES if name != links.FRAMEWORK]
+STAND_INS = {"pytorch": torch_stand_in.served}
 # What a report says of a framework that keeps its randomness to itself.
 OWN_SEED = {"jax": "jax.random.key", "lightgbm": "without a seed", "xgboost": "without a seed"}
 
@@ -37,11 +39,15 @@ def framework(request: pytest.FixtureRequest) -> str:
 def made(framework: str, template: Path, tmp_path_factory: pytest.TempPathFactory, patch: str) -> Iterator[Origin]:
     """The framework's repository, set up and trained."""
     folder = tmp_path_factory.mktemp(framework) / "demo"
-    with torch_stand_in.answers(framework, template, folder.parent, patch) as (source, answers):
+    plain = nullcontext((template, {"python_patch": patch}))
+    with STAND_INS.get(framework, lambda *_: plain)(template, folder.parent) as (source, answers):
         rendering.render(source, folder, ml_framework=framework, **answers)
-        origin = Origin(folder, repositories.module("uv"), "")
-        origin.make()
-        yield origin
+        origin = Origin(folder, repositories.module(repositories.DEFAULT), "")
+        with pytest.MonkeyPatch.context() as shell:
+            # A test runner may ask for no bytecode: a user's shell does not, and PyTorch is compiled for seconds.
+            shell.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+            origin.make()
+            yield origin
 
 
 @pytest.fixture
@@ -50,13 +56,11 @@ def repository(made: Origin) -> Path:
     return made.folder
 
 
-def trained(repository: Path, name: str, **settings: str) -> dict[str, Any]:
-    """Train in a fresh process and return what the contract says."""
-    path = repository / "models" / name
-    commands.succeed(repository, serving.PYTHON, "-m", "my_model.training", "--output", path, "--quiet", **settings)
-    contract: dict[str, Any] = json.loads(path.with_name(f"{name}.contract.json").read_text(encoding="utf-8"))
-    predicate: dict[str, Any] = contract["predicate"]
-    return predicate
+def predicate(repository: Path, framework: str) -> dict[str, Any]:
+    """Return what the contract says of the model that `make train` has made."""
+    path = repository / "models" / f"{links.framework_data(framework)['model_file']}.contract.json"
+    said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["predicate"]
+    return said
 
 
 def test_check_is_green_and_two_trainings_are_equal_to_the_last_byte(repository: Path) -> None:
@@ -80,30 +84,43 @@ def test_the_model_lies_where_its_name_says_how_it_is_saved_and_is_no_pickle(rep
 
 
 def test_strict_pins_the_threads_and_reports_what_it_does_not_control(repository: Path, framework: str) -> None:
-    seed = trained(repository, "strict", DETERMINISM="strict")["seed"]
+    seed = predicate(repository, framework)["seed"]
     assert (seed["level"], seed["failed"]) == ("strict", [])
     assert set(seed["threads"].values()) == {1}
     assert OWN_SEED.get(framework, "") in " ".join(seed["uncontrolled"])
 
 
-def test_without_a_seed_each_training_gives_another_model(repository: Path) -> None:
-    first, second = (trained(repository, name, DETERMINISM="off") for name in ("first", "second"))
-    assert first["golden"]["outputs"] != second["golden"]["outputs"]
-    assert first["seed"]["seed"] is None
-
-
-def test_every_seed_of_the_settings_is_one_that_the_framework_takes(repository: Path) -> None:
-    assert trained(repository, "greatest", SEED=str(2**32 - 1), DETERMINISM="seeded")["seed"]["seed"] == 2**32 - 1
-
-
-CONTRACT_NAMES_ITS_PACKAGES = {"jax": "jaxlib", "lightgbm": "lightgbm", "pytorch": "torch", "xgboost": "xgboost-cpu"}
+MODEL_ITSELF = {"jax": "jaxlib", "lightgbm": "lightgbm", "pytorch": "torch", "xgboost": "xgboost-cpu"}
 
 
 def test_the_contract_names_the_packages_that_the_model_itself_needs(repository: Path, framework: str) -> None:
-    contract = repository / "models" / f"{links.framework_data(framework)['model_file']}.contract.json"
-    needed = json.loads(contract.read_text(encoding="utf-8"))["predicate"]["environment"]["modelPackages"]
-    assert CONTRACT_NAMES_ITS_PACKAGES[framework] in needed
+    needed = predicate(repository, framework)["environment"]["modelPackages"]
+    assert MODEL_ITSELF[framework] in needed
     assert "fastapi" not in needed
+
+
+SEEDS = """
+from my_model import data, model
+table = data.load_data()
+told = []
+
+def predictions(seed):
+    fitted = model.fit(table.features, table.target, seed=seed, progress=lambda *now: told.append(now))
+    return model.predict(fitted, table.features)
+
+greatest = predictions(2**32 - 1)
+assert predictions(2**32 - 1) == greatest, "the greatest seed of the settings repeats"
+assert predictions(1) != greatest, "another seed gives another model"
+assert predictions(None) != predictions(None), "without a seed each model is another"
+shown = len(told) // 5
+assert shown > 1 and told == [(done, told[-1][1]) for done in range(1, shown + 1)] * 5, told
+assert model.predict(model.fit(table.features, table.target, seed=1), []) == []
+print("right")
+"""
+
+
+def test_a_seed_repeats_and_none_does_not_and_progress_is_told(repository: Path) -> None:
+    assert commands.succeed(repository, serving.PYTHON, "-c", SEEDS).splitlines()[-1] == "right"
 
 
 # One model for any number of workers, and one stream of noise for each row.
@@ -138,9 +155,8 @@ if __name__ == "__main__":
 """
 
 
-def test_the_samples_are_the_same_with_0_1_and_2_workers(repository: Path, framework: str, tmp_path: Path) -> None:
-    if framework != "pytorch":
-        pytest.skip("only PyTorch loads data in processes of its own")
+@pytest.mark.parametrize("framework", ["pytorch"], indirect=True)  # the one that loads data in other processes
+def test_the_samples_are_the_same_with_0_1_and_2_workers(repository: Path, tmp_path: Path) -> None:
     program = tmp_path / "workers.py"
     program.write_text(WORKERS, encoding="utf-8")
     assert commands.succeed(repository, serving.PYTHON, program).splitlines()[-1] == "equal"
