@@ -1,14 +1,13 @@
 """Which pages are followed, with which tools, and how."""
 
 import pytest
-from _pytest.mark import ParameterSet
 
 import repositories
 from docs import reading
 from docs.conftest import Start
 
 
-def followed(*starts: str) -> list[ParameterSet]:
+def followed(*starts: str) -> list[pytest.ParameterSet]:
     """Return each page that begins at one of these starts and has commands to type, with each of its tools."""
     rows = []
     for name, page in reading.pages().items():

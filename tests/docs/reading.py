@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -78,7 +79,7 @@ def names() -> list[str]:
 def pages() -> dict[str, Page]:
     """Return every page, and what pages.yml says of it; one that is not named there is followed like most."""
     said: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "pages.yml").read_text(encoding="utf-8"))
-    of = {name: next((said[key] for key in said if Path(name).match(key)), {}) for name in names()}
+    of = {name: next((said[key] for key in said if fnmatchcase(name, key)), {}) for name in names()}
     return {name: Page(**{key.replace("-", "_"): value for key, value in row.items()}) for name, row in of.items()}
 
 

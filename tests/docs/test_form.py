@@ -12,6 +12,7 @@ import pytest
 import commands
 import links
 import rendering
+import repositories
 from docs import listing, reading
 from docs.pictures import make
 
@@ -73,14 +74,15 @@ def test_a_command_that_another_test_types_is_named_there() -> None:
 
 def test_a_page_that_another_test_follows_is_named_there() -> None:
     for name, page in reading.pages().items():
-        assert not page.run_by or Path(name).name in reading.text_of(page.run_by), name
+        page_or_folder = Path(name).parts[1:2]  # docs/adopt.md by its name, docs/workshop/… by that of its folder
+        assert not page.run_by or page_or_folder[0] in reading.text_of(page.run_by), name
 
 
 def targets(makefile: str) -> set[str]:
     return {target for line in TARGET.findall(makefile) for target in line.split()}
 
 
-@pytest.mark.parametrize("name", reading.pages())
+@pytest.mark.parametrize("name", [name for name, page in reading.pages().items() if not page.run_by])
 def test_a_verb_that_a_page_names_is_in_a_makefile(name: str, repository: Path) -> None:
     known = targets((repository / "Makefile").read_text()) | targets(reading.text_of("Makefile"))
     text = reading.text_of(name)
@@ -243,3 +245,25 @@ def test_every_link_of_a_readme_leads_to_a_file(name: str) -> None:
     assert all(re.search(r"/(blob|tree)/[0-9a-f]{40}(/|$)", link) for link in peers), (
         "a branch moves on, a commit stays"
     )
+
+
+def told(tool: str) -> dict[str, list[str]]:
+    """Return the verbs that a tool's rows of the README tell, each with the commands behind it."""
+    rows = re.findall(
+        r"^\| `make ([a-z]+)[^|]*\|[^|]*\|(.*)\|$", reading.text_of(f"tools/{tool}/verbs.md"), re.MULTILINE
+    )
+    return {verb: re.findall(r"`([^`]+)`", commands) for verb, commands in rows}
+
+
+@pytest.mark.parametrize("tool", repositories.NAMES)
+def test_the_readme_tells_the_same_verbs_of_each_tool(tool: str) -> None:
+    assert list(told(tool)) == list(told(repositories.DEFAULT))
+
+
+@pytest.mark.parametrize("tool", repositories.NAMES)
+def test_an_option_that_the_readme_tells_is_one_that_the_verb_gives(tool: str) -> None:
+    programs = [*(rendering.ROOT / "tools" / tool).glob("*.py"), rendering.ROOT / "template/.tools/install.py"]
+    texts = [path.read_text(encoding="utf-8") for path in programs] + [reading.text_of(f"tools/{tool}/commands.mk")]
+    given = set(re.findall(r"(?<![\w-])--[a-z-]+", " ".join(texts)))
+    behind = " ".join(one for each in told(tool).values() for one in each)
+    assert set(re.findall(r"--[a-z-]+", behind)) <= given
