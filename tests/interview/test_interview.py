@@ -128,6 +128,7 @@ def test_answers_give_the_later_defaults_and_choices_are_made_with_arrows(interv
     interview.question("cooldown_days")
     interview.see("Take 0 if your index does not say when a file was uploaded.")
     interview.type(CLEAR, "3", ENTER)
+    interview.answer("workshop", "y")
     interview.see("make setup")
     assert interview.end() == 0
     answers = recorded(folder)
@@ -140,6 +141,7 @@ def test_answers_give_the_later_defaults_and_choices_are_made_with_arrows(interv
         "license": "Apache-2.0",
         "package_index": "https://packages.example.com/simple/",
         "cooldown_days": 3,
+        "workshop": True,
     }
     assert (folder / "README.md").read_text(encoding="utf-8").startswith("# Ünïcode 🦊 {{ 7*7 }}\n")
 
@@ -187,7 +189,7 @@ def rendered(name: str) -> object:
 def test_an_emptied_field_shows_an_example(interview: Interview) -> None:
     for name in ASKED:
         interview.question(name)
-        if "choices" not in QUESTIONS[name]:
+        if "placeholder" in QUESTIONS[name]:
             interview.type(CLEAR)
             interview.see(QUESTIONS[name]["placeholder"])
             interview.type(str(rendered(name)))

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.static
 NAME = re.compile(r"(?=.{3,50}\Z)[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 QUESTIONS = interrogation.questions(rendering.ROOT)
-TEXTS = {name: details for name, details in QUESTIONS.items() if "choices" not in details}
+TEXTS = {name: details for name, details in QUESTIONS.items() if "choices" not in details and details["type"] != "bool"}
 CHOICES = {name: details["choices"] for name, details in QUESTIONS.items() if "choices" in details}
 
 

@@ -174,6 +174,7 @@ def test_answers_hold_the_interface_and_nothing_computed(repository: Path) -> No
         "license",
         "package_index",
         "cooldown_days",
+        "workshop",
     }
 
 
