@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV   := build/venv
 PYTEST := $(VENV)/bin/python -m pytest -n auto --dist loadscope --durations=12 --durations-min=20
-LEVELS := static interview real workflow update docs
+LEVELS := static interview real workflow update workshop docs
 TOOLS  := $(notdir $(patsubst %/,%,$(dir $(wildcard tools/*/tool.yml))))
 
 SITE := build/docs/bin/python -m sphinx --quiet --fresh-env --nitpicky --fail-on-warning --keep-going --doctree-dir build/docs/doctrees
@@ -40,6 +40,7 @@ test-interview: ## The questions, answered on a terminal
 test-real: ## Each tool locks, installs, tests, trains, serves, refuses tampering (minutes)
 test-workflow: ## The rendered CI, step by step, on this machine
 test-update: ## Old version + a user's work -> copier update
+test-workshop: ## Each exercise is broken, mended wrongly, mended (minutes)
 test-docs: ## Each page is followed, command by command
 test-static: build/checkov/.complete build/docs/.complete actionlint
 $(LEVELS:%=test-%): $(VENV)/.complete
@@ -60,6 +61,7 @@ lint: $(VENV)/.complete actionlint  ## ruff, mypy --strict, and this repository'
 	@$(VENV)/bin/python tests/links.py build/typed
 	$(VENV)/bin/mypy -p standing
 	$(VENV)/bin/mypy $$(find tests docs benchmarks build/typed/tools -name '*.py' -not -path 'tests/toy/*')
+	MYPYPATH=template $(VENV)/bin/mypy -p workshop
 	@for tool in $(TOOLS); do echo "mypy tools/$$tool"; folder=build/typed-$$tool; \
 		$(VENV)/bin/python tests/links.py $$folder $$tool && MYPYPATH=$$folder:$$folder/tools \
 		$(VENV)/bin/mypy --cache-dir build/.mypy_cache/$$tool $$(find $$folder -name 'lock*.py' -o -name install.py -o -name native.py) || exit 1; done

@@ -26,7 +26,8 @@ class Interrogation:
         self._sources = [
             path.relative_to(template).as_posix()
             for path in sorted((template / "template").rglob("*.jinja"))
-            if path.parent.name != ".switch"  # rendered by `make switch` alone
+            # Rendered by `make switch` alone, and where the workshop is asked for.
+            if path.parent.name not in {".switch", "workshop"}
         ]
 
     def ask(self, **answers: object) -> dict[str, Any]:

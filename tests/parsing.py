@@ -40,7 +40,7 @@ def makefile(text: str) -> list[str]:
     if strange := [
         line
         for line in outside
-        if not re.match(r"-?include |(un)?export |ifn?eq |endif|[\w./ -]+\s*(:|\?=|=|:=)", line)
+        if not re.match(r"-?include |(un)?export |ifn?eq |endif|[\w./% -]+\s*(:|\?=|=|:=)", line)
     ]:
         raise ValueError(f"no line of a Makefile: {strange}")
     return outside

@@ -11,7 +11,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 import repositories
 
-SLOW = {"deploy", "docs", "image", "real", "update", "workflow"}
+SLOW = {"deploy", "docs", "image", "real", "update", "workflow", "workshop"}
 TOOL = re.compile(rf"\[(?:.*-)?({'|'.join(map(re.escape, repositories.NAMES))})(?:-.*)?\]$")
 
 

@@ -129,6 +129,8 @@ def test_answers_give_the_later_defaults_and_choices_are_made_with_arrows(interv
     interview.see("Take 0 if your index does not say when a file was uploaded.")
     interview.type(CLEAR, "3", ENTER)
     interview.answer("release", "y")
+    interview.answer("workshop", "y")
+    interview.answer("data_versioning", DOWN)
     interview.see("make setup")
     assert interview.end() == 0
     answers = recorded(folder)
@@ -142,6 +144,8 @@ def test_answers_give_the_later_defaults_and_choices_are_made_with_arrows(interv
         "package_index": "https://packages.example.com/simple/",
         "cooldown_days": 3,
         "release": True,
+        "workshop": True,
+        "data_versioning": "dvc",
     }
     assert (folder / "README.md").read_text(encoding="utf-8").startswith("# Ünïcode 🦊 {{ 7*7 }}\n")
 

@@ -180,6 +180,7 @@ def test_answers_hold_the_interface_and_nothing_computed(repository: Path) -> No
         "package_index",
         "cooldown_days",
         "release",
+        "workshop",
         "data_versioning",
     }
 

@@ -1,0 +1,109 @@
+"""What breaks the repository, by what is true afterwards: the first word of each step in exercises.json."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from .repository import (
+    HERE,
+    INSTALLED,
+    MODEL,
+    RENDERED,
+    ROOT,
+    SOURCE,
+    TOOL,
+    TOOLS,
+    WorkshopError,
+    make,
+    must,
+)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace a text that a file must hold; WorkshopError where it does not."""
+    text = path.read_text(encoding="utf-8")
+    if old not in text:
+        where = path.relative_to(ROOT)
+        raise WorkshopError(f"{where} is no longer as it was rendered: do this exercise in a fresh copy.")
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def lose_environment() -> None:
+    """Delete the environment, as whoever gets a new laptop."""
+    shutil.rmtree(ROOT / ".venv", ignore_errors=True)
+
+
+def install(requirement: str) -> None:
+    """Install one package past the lock, with the pip that lies beside the tool."""
+    must(TOOLS, "-m", "pip", "--python", ".venv", "--quiet", "install", "--no-deps", requirement)
+
+
+def demand(requirement: str) -> None:
+    """Write a requirement into the manifest by hand, and lock nothing."""
+    hand, [(name, specifier)] = RENDERED["by_hand"], re.findall(r"([\w.-]+)(.*)", requirement)
+    manifest = ROOT / hand["file"]
+    lines = manifest.read_text(encoding="utf-8").splitlines(keepends=True)
+    place = next((number for number, line in enumerate(lines, 1) if line.startswith(hand["below"])), None)
+    if place is None:
+        raise WorkshopError(f"{hand['file']} has no line {hand['below']!r}: do this exercise in a fresh copy.")
+    lines.insert(place, hand["line"].format(name=name, specifier=specifier) + "\n")
+    manifest.write_text("".join(lines), encoding="utf-8")
+
+
+def flip(name: str) -> None:
+    """Change the first digit of every hash of a locked package."""
+    packages = json.loads((ROOT / INSTALLED).read_text(encoding="utf-8"))["packages"]
+    hashes = next(package["hashes"] for package in packages if package["name"] == name)
+    for lock in (ROOT / lock for lock in TOOL["locks"]):
+        text = lock.read_text(encoding="utf-8")
+        for digest in hashes:
+            text = text.replace(digest, ("1" if digest[0] == "0" else "0") + digest[1:])
+        lock.write_text(text, encoding="utf-8")
+
+
+def unset(name: str) -> None:
+    """Take a setting out of .env."""
+    [line] = re.findall(rf"^{name}=.*\n?", (ROOT / ".env").read_text(encoding="utf-8"), re.MULTILINE) or [None]
+    if line is None:
+        raise WorkshopError(f".env has no line {name}: copy .env.example to .env, then repeat.")
+    edit(ROOT / ".env", line, "")
+
+
+def rewrite(old: str, new: str) -> None:
+    """Replace a text of training.py."""
+    edit(SOURCE / "training.py", old, new)
+
+
+def add(requirement: str) -> None:
+    """Put a requirement into manifest, lock and environment, as a colleague's commit would."""
+    make("add", f"PKG={requirement}")
+
+
+def replace_dockerfile(name: str) -> None:
+    """Let a Dockerfile of this folder be the repository's."""
+    shutil.copyfile(HERE / name, ROOT / "Dockerfile")
+
+
+def keep_model(path: str) -> None:
+    """Keep the model with its lock and contract elsewhere; train it first where it was not from a commit."""
+    contract = (ROOT / f"{MODEL}.contract.json").read_text(encoding="utf-8")
+    code = json.loads(contract)["predicate"]["code"]
+    if code["dirty"] or not code["commit"]:
+        make("train")
+    for file in (ROOT / MODEL.parent).glob(f"{MODEL.name}*"):
+        shutil.copy2(file, ROOT / f"{path}{file.name.removeprefix(MODEL.name)}")
+
+
+BREAKS: dict[str, Callable[..., None]] = {
+    "the environment is gone": lose_environment,
+    "{} is installed by hand": install,
+    "the manifest asks for {}": demand,
+    "a digit of {}'s hashes is another": flip,
+    "{} is not in .env": unset,
+    "training.py has {1} for {0}": rewrite,
+    "{} is added and installed": add,
+    "the Dockerfile is {}": replace_dockerfile,
+    "the model is kept as {}": keep_model,
+}

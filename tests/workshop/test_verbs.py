@@ -1,0 +1,90 @@
+"""Level workshop: what the verbs refuse, what a reset keeps, and the room without network."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import commands
+import rendering
+import repositories
+from repositories import Origin
+
+pytestmark = pytest.mark.workshop
+
+
+def test_the_list_shows_what_is_broken_and_one_exercise_is_broken_at_a_time(repository: Path) -> None:
+    assert "<- broken now" not in commands.succeed(repository, "make", "workshop")
+    assert "Exercise 9 is not broken yet: `make break-9`" in commands.refuse(repository, "make", "check-9")
+    commands.succeed(repository, "make", "break-9")
+    assert "Five faults in a Dockerfile (20 minutes)   <- broken now" in commands.succeed(
+        repository, "make", "workshop"
+    )
+    assert "Exercise 9 is still broken: `make reset-9`" in commands.refuse(repository, "make", "break-4")
+    assert "It is exercise 9 that is broken" in commands.refuse(repository, "make", "check-4")
+    commands.succeed(repository, "make", "reset-9")
+    assert "There is no exercise 99" in commands.refuse(repository, "make", "break-99")
+
+
+def test_an_exercise_begins_only_where_a_reset_can_put_all_back(repository: Path, tmp_path: Path) -> None:
+    (repository / "notes.txt").write_text("mine\n", encoding="utf-8")
+    assert "?? notes.txt\nNot committed" in commands.refuse(repository, "make", "break-4")
+    (repository / "notes.txt").unlink()
+    (repository / "models").rename(tmp_path / "models")
+    assert "Start from a green chain with a model" in commands.refuse(repository, "make", "break-4")
+    (tmp_path / "models").rename(repository / "models")
+    assert not (repository / "workshop/.state").exists()
+
+
+def test_a_reset_loses_nothing_that_was_written(repository: Path) -> None:
+    commands.succeed(repository, "make", "break-5")
+    (repository / "notes.txt").write_text("mine\n", encoding="utf-8")
+    assert "is in `git stash list`" in commands.succeed(repository, "make", "reset-5")
+    assert not (repository / "notes.txt").exists()
+    rendering.git(repository, "stash", "pop")
+    assert (repository / "notes.txt").read_text(encoding="utf-8") == "mine\n"
+    (repository / "notes.txt").unlink()
+    assert (repository / ".env").read_bytes() == (repository / ".env.example").read_bytes()
+
+
+def test_what_cannot_be_broken_is_put_back_and_said(repository: Path) -> None:
+    training = repository / "src/my_model/training.py"
+    text = training.read_text(encoding="utf-8")
+    training.write_text(text.replace('rng("split")', 'rng("rows")'), encoding="utf-8")
+    rendering.commit(repository, "Mine")
+    assert "training.py is no longer as it was rendered" in commands.refuse(repository, "make", "break-6")
+    assert not (repository / "workshop/.state").exists()
+    rendering.git(repository, "reset", "--quiet", "--hard", "start")
+
+
+def rehearsed(made: Origin, place: Path, only: str) -> None:
+    """Let a clone fill workshop/offline, and another one do the same with it in a network of its own: none."""
+    nowhere = ("unshare", "--map-root-user", "--net")
+    if commands.run(place, *nowhere, "true").status:
+        pytest.skip("this machine makes no network namespace: unshare --map-root-user --net")
+    for name in ("here", "there"):
+        rendering.git(place, "clone", "--quiet", str(made.folder), name)
+    commands.succeed(place / "here", "make", "setup", "train")
+    commands.succeed(place / "here", "make", "offline", f"ONLY={only}")
+    assert rendering.git(place / "here", "status", "--porcelain") == ""
+    shutil.move(place / "here/workshop/offline", place / "there/workshop/offline")
+    shutil.rmtree(place / "here")
+    empty = {"XDG_CACHE_HOME": str(place / "cache")}
+    commands.succeed(place / "there", *nowhere, "make", "setup", "train", **empty)
+    printed = commands.succeed(place / "there", *nowhere, "make", "rehearse", f"ONLY={only}", **empty)
+    assert printed.count("Solved.") == len(only.split())
+    # Without the folder the same is refused, so it was the folder that answered.
+    shutil.rmtree(place / "there/workshop/offline")
+    commands.refuse(place / "there", *nowhere, "make", "rehearse", f"ONLY={only}", **empty)
+
+
+@pytest.mark.parametrize(
+    "only", ["2 3", pytest.param("1 2 3 4 5 6 7 8 9 10 11 12", marks=pytest.mark.thorough)], ids=["some", "all"]
+)
+def test_a_room_without_network_works_from_the_folder(
+    made: Origin, repository: Path, tmp_path: Path, only: str
+) -> None:
+    if made.tool.NAME == repositories.DEFAULT:
+        rehearsed(made, tmp_path, only)
+    else:
+        assert "This tool cannot lock without an index" in commands.refuse(repository, "make", "offline")
