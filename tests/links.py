@@ -37,7 +37,7 @@ def sources(framework: str, tool: str, versioning: str = "none") -> dict[str, Pa
     return {
         **modules,
         "model.py": ROOT / "frameworks" / framework / "model.py",
-        **{path.name: path for path in (ROOT / "versioning" / versioning).glob("*.py")},
+        **{path.name: path for path in (ROOT / "template" / "versioning" / versioning).glob("*.py")},
         **{f"parity/{name}": ROOT / "tools" / tool / name for name in data(tool)["kit"]},
     }
 

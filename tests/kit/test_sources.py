@@ -119,7 +119,7 @@ HEADER = ",".join(["x"] * 31)
 def test_a_table_that_cannot_be_learned_from_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, sentence: str
 ) -> None:
-    module = runpy.run_path(str(rendering.ROOT / "versioning/dvc/data.py"))
+    module = runpy.run_path(str(rendering.ROOT / "template/versioning/dvc/data.py"))
     monkeypatch.chdir(tmp_path)
     if text is not None:
         (tmp_path / "data").mkdir()

@@ -112,7 +112,8 @@ def test_each_package_of_dvc_is_pinned_with_hashes() -> None:
 
 
 def test_the_two_modules_of_the_data_have_the_same_columns() -> None:
-    one, other = (runpy.run_path(str(rendering.ROOT / f"versioning/{name}/data.py")) for name in ("none", "dvc"))
+    folder = rendering.ROOT / "template" / "versioning"
+    one, other = (runpy.run_path(str(folder / name / "data.py")) for name in ("none", "dvc"))
     for name in ("FEATURES", "TARGET"):
         assert one[name] == other[name], name
     fields = [list(module["Dataset"].__dataclass_fields__) for module in (one, other)]
