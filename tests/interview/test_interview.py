@@ -128,6 +128,7 @@ def test_answers_give_the_later_defaults_and_choices_are_made_with_arrows(interv
     interview.question("cooldown_days")
     interview.see("Take 0 if your index does not say when a file was uploaded.")
     interview.type(CLEAR, "3", ENTER)
+    interview.answer("data_versioning", DOWN)
     interview.see("make setup")
     assert interview.end() == 0
     answers = recorded(folder)
@@ -140,6 +141,7 @@ def test_answers_give_the_later_defaults_and_choices_are_made_with_arrows(interv
         "license": "Apache-2.0",
         "package_index": "https://packages.example.com/simple/",
         "cooldown_days": 3,
+        "data_versioning": "dvc",
     }
     assert (folder / "README.md").read_text(encoding="utf-8").startswith("# Ünïcode 🦊 {{ 7*7 }}\n")
 

@@ -183,8 +183,8 @@ def test_the_repository_is_small(each: Path) -> None:
     paths = rendering.files(each)
     root = {path.parts[0] for path in paths}
     assert len(root) <= 22, sorted(root)
-    # 45, what issues asked for since (devcontainer, upkeep, libraries, data apart from the model, its digests), and what
-    # other tools have more than uv: a manifest of their own and programs that uv brings along.
+    # 45, what issues asked for since (devcontainer, upkeep, libraries, data apart from the model and its digests), and
+    # what other tools have more than uv: a manifest of their own and programs that uv brings along.
     programs = {f".tools/{name}" for name in (*chosen["programs"], "install.py")}
     own = [
         path for path in map(str, paths) if path in {*chosen["files"], *programs} or Path(path).name in chosen["kit"]
