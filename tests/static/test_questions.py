@@ -53,7 +53,7 @@ def test_a_text_has_an_example_that_is_a_good_answer(template: Path, tmp_path: P
     assert str(load_answers(folder)[name]) == example
 
 
-SPELT = {"github": "GitHub Actions", "gitlab": "GitLab CI"} | {
+SPELT = {"github": "GitHub Actions", "gitlab": "GitLab CI", "dvc": "DVC"} | {
     path.parent.name: yaml.safe_load(path.read_text(encoding="utf-8"))["label"]
     for path in (*rendering.ROOT.glob("tools/*/tool.yml"), *rendering.ROOT.glob("frameworks/*/framework.yml"))
 }
@@ -71,6 +71,7 @@ def test_a_choice_says_in_one_line_when_to_choose_it(name: str, label: str) -> N
 def test_a_choice_is_a_folder_and_a_folder_is_a_choice() -> None:
     assert set(CHOICES["package_manager"].values()) == folders("tools")
     assert set(CHOICES["ml_framework"].values()) == folders("frameworks")
+    assert set(CHOICES["data_versioning"].values()) == {path.name for path in (rendering.ROOT / "versioning").iterdir()}
     licences = {path.stem for path in (rendering.ROOT / "template" / "licenses").glob("*.toml")}
     assert set(CHOICES["license"].values()) == licences
     assert set(CHOICES["python_version"].values()) == set(load("pins.yml")["pins"]["default"]["python"])

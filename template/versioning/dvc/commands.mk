@@ -27,3 +27,4 @@ repro: dvc .env | .venv/bin/python ## - Run the stages of dvc.yaml whose depende
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(DVC) repro $(ARGS)
 
 train test reproduce: | data
+
