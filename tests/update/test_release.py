@@ -89,8 +89,9 @@ def another(question: dict[str, Any]) -> object:
     if "choices" in question:
         values = [*question["choices"].values()]
         return values[(values.index(today) + 1) % len(values)]
-    tomorrow = {"bool": lambda: not today, "int": lambda: today + 7}
-    return tomorrow.get(question["type"], lambda: question["placeholder"])()
+    if isinstance(today, bool):
+        return not today
+    return today + 7 if isinstance(today, int) else question["placeholder"]
 
 
 def changed_defaults() -> dict[str, object]:

@@ -145,6 +145,15 @@ def test_an_update_is_a_pull_request(place: Place) -> None:
     assert "# Version 2" in place.pushed(KIT)
 
 
+def test_what_the_new_version_brings_does_not_run_beside_the_token(place: Place) -> None:
+    script = place.template / "template" / ".tools" / "propose.sh"
+    script.write_text('touch "$RUNNER_TEMP/unread"\n', encoding="utf-8")
+    place.release()
+    upkeep(place.repository)
+    assert "unread" in place.pushed(".tools/propose.sh")
+    assert not (place.root / "runner" / "unread").exists()
+
+
 def test_without_a_token_a_warning_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GH_TOKEN", "")
     place.release()
