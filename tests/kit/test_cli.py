@@ -10,7 +10,7 @@ from pathlib import Path
 import check_lock
 import pytest
 from standing.parity import __main__ as cli
-from standing.parity import environment, lock
+from standing.parity import environment, lock, table
 from standing.parity.drift import Finding
 from standing.parity.environment import Link, Report
 
@@ -44,7 +44,7 @@ class Terminal(TextIOWrapper):
 def shown(report: Report, kind: type[TextIOWrapper] = TextIOWrapper, encoding: str = "utf-8") -> str:
     raw = BytesIO()
     stream = kind(raw, encoding=encoding)
-    cli.show(report, stream)
+    table.show(report, stream)
     stream.flush()
     return raw.getvalue().decode(encoding)
 
@@ -273,7 +273,7 @@ def test_verify_of_a_checked_lock_needs_no_packaging(tmp_path: Path) -> None:
         uv_project.install(tmp_path / "site", name, version)
     statement = f"""
 from pathlib import Path
-from standing.parity import environment, lock
+from standing.parity import environment, lock, table
 lock.find_root, lock.neutral_path = lambda: Path({str(root)!r}), lambda: Path({str(tmp_path / lock.NEUTRAL)!r})
 if not lock.neutral_path().exists():
     lock.here_environment = lambda: {uv_project.LINUX!r}

@@ -29,7 +29,7 @@ RELEASES = (
     Planted("demo-dev", "1.0", requires=("demo-dep>=1",), uploaded=LONG_AGO),
 )
 NEEDS = {"runtime": ["demo-lib>=1,<3", "demo-other>=1"], "dev": ["demo-dev>=1"]}
-CPU = {"cpu": {"runtime": []}}
+CPU: dict[str, dict[str, list[str]]] = {"cpu": {"runtime": []}}
 NOTHING_MORE = {
     "label": "none",
     "runtime": [],

@@ -30,7 +30,7 @@ DIRECTIONS = (
 PYPROJECT, SOURCES, CONSTRAINTS = {"uv", "poetry"}, {"uv", "poetry"}, {"uv", "pip-tools"}
 # Old releases, which stay: newer ones are to be had for each tool.
 PINS = {"six": "1.16.0", "tqdm": "4.67.1"}
-CPU = {"cpu": {"runtime": []}}
+CPU: dict[str, dict[str, list[str]]] = {"cpu": {"runtime": []}}
 NO_FRAMEWORK = {
     "label": "none",
     "runtime": [],
