@@ -114,6 +114,10 @@ def test_torch_comes_from_its_own_index_and_nothing_else_does(
     """One repository goes the whole way, since setting one up for each step would take minutes."""
     assert locked(repository) == LOCKED
     assert asked(own) == {"torch"}, "a name that is asked for there can be taken from there"
+    if not links.data(tool.NAME).get("single_platform"):
+        lock = (repository / tool.LOCKED).read_text(encoding="utf-8")
+        assert 'name = "torch"\nversion = "2.15.0"\n' in lock, "no wheel for macOS"
+        assert "demo-cuda" not in lock
     # No wheel was downloaded to lock it: PyTorch's are hundreds of megabytes for each platform.
     assert not [path for path in own.requests if path.endswith(".whl")]
     origins = (repository / ".tools" / "origins.txt").read_text(encoding="utf-8")
