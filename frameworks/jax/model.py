@@ -53,9 +53,11 @@ def loss(layers: eqx.nn.MLP, rows: Array, labels: Array) -> Array:
 
 
 @eqx.filter_jit
-def step(layers: eqx.nn.MLP, state: optax.OptState, rows: Array, labels: Array) -> tuple[eqx.nn.MLP, optax.OptState]:
-    """Return the layers and the optimizer's state after one batch."""
-    gradients = eqx.filter_grad(loss)(layers, rows, labels)
+def step(
+    layers: eqx.nn.MLP, state: optax.OptState, rows: Array, labels: Array, batch: Array
+) -> tuple[eqx.nn.MLP, optax.OptState]:
+    """Return the layers and the optimizer's state after one batch, which is given by the numbers of its rows."""
+    gradients = eqx.filter_grad(loss)(layers, rows[batch], labels[batch])
     updates, state = OPTIMIZER.update(gradients, state, eqx.filter(layers, eqx.is_array))
     return eqx.apply_updates(layers, updates), state
 
@@ -84,7 +86,7 @@ def fit(
         order = jax.random.permutation(jax.random.fold_in(shuffle, epoch), len(rows))
         # The rows that fill no batch wait for another epoch: each new shape would be compiled.
         for batch in order[: len(rows) // size * size].reshape(-1, size):
-            layers, state = step(layers, state, rows[batch], labels[batch])
+            layers, state = step(layers, state, rows, labels, batch)
         progress(epoch + 1, epochs)
     return ready(Network(mean, deviation, layers))
 

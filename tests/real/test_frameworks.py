@@ -100,6 +100,8 @@ def test_the_contract_names_the_packages_that_the_model_itself_needs(repository:
 
 
 SEEDS = """
+from my_model.parity import seeding
+seeding.set_global_determinism(1)  # one thread: on a busy machine several wait for one another
 from my_model import data, model
 table = data.load_data()
 told = []
