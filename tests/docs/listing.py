@@ -24,9 +24,11 @@ This page is written by `make docs` from the rendered Makefile and README; a tes
 BEHIND = """
 ## The command behind it
 
-What differs between the tools; the README of a repository has its own tool's. The programs are those of `.tools/venv`, in
-the version that the repository pins; micromamba is that of `PATH`.
+What differs between the tools; the README of a repository has its own tool's. The programs are those of `.tools/venv`,
+in the version that the repository pins; micromamba is that of `PATH`.
 
+| verb | tool | command |
+|---|---|---|
 """
 HEAD = """\
 # The questions
@@ -78,17 +80,16 @@ def verbs(template: Path) -> str:
         makefile = (rendering.render(template, Path(folder) / "it") / "Makefile").read_text(encoding="utf-8")
     found = re.findall(r"^([a-z-]+):.*## (- )?(.*)$", makefile, re.MULTILINE)
     rows = [f"| `make {verb}` | {what} | {'' if rare else 'yes'} |\n" for verb, rare, what in found]
-    return VERBS + "".join(rows) + BEHIND + "\n".join(_behind(template))
+    return VERBS + "".join(rows) + BEHIND + "".join(_behind(template))
 
 
 def _behind(template: Path) -> list[str]:
-    """Return the table of the verbs that are another command with each tool."""
-    pattern = re.compile(r"^\| (`make [a-z]+)[^|]*\|[^|]*\| (.*) \|$", re.MULTILINE)
+    """Return a row for each verb that is another command with each tool, and each of these."""
+    pattern = re.compile(r"^\| `(make [a-z]+)[^|]*\|[^|]*\| (.*) \|$", re.MULTILINE)
     tools = {path.parent.name: path.read_text(encoding="utf-8") for path in sorted(template.glob("tools/*/verbs.md"))}
     told = {tool: dict(pattern.findall(text)) for tool, text in tools.items()}
     names = next(iter(told.values()))
-    heads = ["| tool | " + " | ".join(f"{name}`" for name in names) + " |", "|---|" + "---|" * len(names)]
-    return [*heads, *(f"| {tool} | " + " | ".join(of[name] for name in names) + " |" for tool, of in told.items()), ""]
+    return [f"| `{name}` | {tool} | {of[name]} |\n" for name in names for tool, of in told.items()]
 
 
 PAGES = {"questions.md": questions, "verbs.md": verbs}
