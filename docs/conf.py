@@ -25,6 +25,7 @@ extensions = ["myst_parser"]
 root_doc = "index"
 exclude_patterns = ["pictures/*.md"]
 myst_heading_anchors = 4
+smartquotes = False  # it makes a dash of the two in --deep
 # A file's name behind the language is for the reader of the source, and .gitignore has no lexer.
 suppress_warnings = ["misc.highlighting_failure"]
 html_theme = "furo"

@@ -1,5 +1,6 @@
-"""Writes what pages list from what the template says: `make docs` keeps docs/reference/questions.md current."""
+"""Writes the pages that only list what the template says: `make docs` keeps them current."""
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,26 @@ import jinja2
 import interrogation
 import rendering
 
-QUESTIONS = rendering.ROOT / "docs" / "reference" / "questions.md"
+FOLDER = rendering.ROOT / "docs" / "reference"
+VERBS = """\
+# The verbs
+
+What `make` does in a repository. `make help` lists those of every day, `make help-all` all.
+
+This page is written by `make docs` from the rendered Makefile and README; a test compares the two.
+
+| verb | what it does | every day |
+|---|---|---|
+"""
+BEHIND = """
+## The command behind it
+
+What differs between the tools; the README of a repository has its own tool's. The programs are those of `.tools/venv`,
+in the version that the repository pins; micromamba is that of `PATH`.
+
+| verb | tool | command |
+|---|---|---|
+"""
 HEAD = """\
 # The questions
 
@@ -54,11 +74,33 @@ def _value(said: object) -> object:
     return said["value"] if isinstance(said, dict) else said  # with a validator of its own it is a table
 
 
+def verbs(template: Path) -> str:
+    """Return the page of the verbs, as a repository's Makefile lists them and each tool's README tells them."""
+    with tempfile.TemporaryDirectory() as folder:
+        makefile = (rendering.render(template, Path(folder) / "it") / "Makefile").read_text(encoding="utf-8")
+    found = re.findall(r"^([a-z-]+):.*## (- )?(.*)$", makefile, re.MULTILINE)
+    rows = [f"| `make {verb}` | {what} | {'' if rare else 'yes'} |\n" for verb, rare, what in found]
+    return VERBS + "".join(rows) + BEHIND + "".join(_behind(template))
+
+
+def _behind(template: Path) -> list[str]:
+    """Return a row for each verb that is another command with each tool, and each of these."""
+    pattern = re.compile(r"^\| `(make [a-z]+)[^|]*\|[^|]*\| (.*) \|$", re.MULTILINE)
+    tools = {path.parent.name: path.read_text(encoding="utf-8") for path in sorted(template.glob("tools/*/verbs.md"))}
+    told = {tool: dict(pattern.findall(text)) for tool, text in tools.items()}
+    names = next(iter(told.values()))
+    return [f"| `{name}` | {tool} | {of[name]} |\n" for name in names for tool, of in told.items()]
+
+
+PAGES = {"questions.md": questions, "verbs.md": verbs}
+
+
 def main() -> None:
-    """Write the page."""
+    """Write each page."""
     with tempfile.TemporaryDirectory() as folder:
         template = rendering.checkout(Path(folder))
-        QUESTIONS.write_text(questions(template), encoding="utf-8")
+        for name, page in PAGES.items():
+            (FOLDER / name).write_text(page(template), encoding="utf-8")
 
 
 if __name__ == "__main__":

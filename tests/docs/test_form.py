@@ -149,9 +149,10 @@ def test_a_page_that_is_right_is_followed(text: str) -> None:
 # Lists of what the template has.
 
 
-def test_the_page_of_the_questions_is_what_copier_asks(template: Path) -> None:
-    said = listing.QUESTIONS.read_text(encoding="utf-8")
-    assert said == listing.questions(template), "`make docs` writes it"
+@pytest.mark.parametrize("name", listing.PAGES)
+def test_a_page_that_only_lists_is_what_the_template_says(template: Path, name: str) -> None:
+    said = reading.text_of(f"docs/reference/{name}")
+    assert said == listing.PAGES[name](template), "`make docs` writes it"
 
 
 def rows(page: str) -> dict[str, str]:
