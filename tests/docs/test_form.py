@@ -84,7 +84,8 @@ def targets(makefile: str) -> set[str]:
 
 @pytest.mark.parametrize("name", [name for name, page in reading.pages().items() if not page.run_by])
 def test_a_verb_that_a_page_names_is_in_a_makefile(name: str, repository: Path) -> None:
-    known = targets((repository / "Makefile").read_text()) | targets(reading.text_of("Makefile"))
+    makefiles = ("Makefile", "template/versioning/dvc/commands.mk", "template/workshop/Makefile")
+    known = targets((repository / "Makefile").read_text()).union(*(targets(reading.text_of(one)) for one in makefiles))
     text = reading.text_of(name)
     known |= set(re.findall(r"^([a-z-]+): ##", text, re.MULTILINE))  # of a Makefile.local on the page
     typed = "\n".join(block.text for block in reading.blocks(name, text) if block.language == "sh")
