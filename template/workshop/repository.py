@@ -18,7 +18,6 @@ PYTHON = Path(".venv", "bin", "python")
 TOOLS = Path(".tools", "venv", "bin", "python")
 # What `make sync` checked and installed, in one form for all tools.
 INSTALLED = Path(".venv", "parity-lock.json")
-MODEL = Path("models", "champion.joblib")
 # What git ignores and an exercise may change: kept when it is broken, put back when it is reset.
 KEPT = (Path(".env"), Path(".env.prod"), Path("models"))
 REBUILT = ROOT / ".rebuild"
@@ -41,7 +40,9 @@ RENDERED: dict[str, Any] = data("rendered.json")
 PACKAGE: str = RENDERED["package"]
 SOURCE = ROOT / "src" / PACKAGE
 PARITY = (PYTHON, "-m", f"{PACKAGE}.parity")
-TOOL: dict[str, Any] = tomllib.loads((SOURCE / "parity" / "pins.toml").read_text(encoding="utf-8"))["tool"]
+PINS: dict[str, Any] = tomllib.loads((SOURCE / "parity" / "pins.toml").read_text(encoding="utf-8"))
+TOOL: dict[str, Any] = PINS["tool"]
+MODEL = Path("models", PINS["model"]["file"])
 
 
 def run(*command: str | Path, variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -18,9 +18,11 @@ NAMES = sorted(path.parent.name for path in links.ROOT.glob("frameworks/*/framew
 EXCEPTIONS = {
     "copier.yml": "the question that offers the frameworks",
     "template/.tools/ruff.toml": "the seed calls that lint refuses, of any library",
-    "template/src/{{ package_name }}/data.py": "the table to learn from, which one library carries",
+    "template/versioning/dvc/stages.py": "the table to learn from, which one library carries",
+    "template/versioning/none/data.py": "the same table",
     "template/src/{{ package_name }}/parity/generators.py": "how each library is seeded: a table by its name",
     "template/src/{{ package_name }}/parity/seeding.py": "what a seed leaves open: a table by the library's name",
+    "tools/conda/lock_reader.py": "what advisories call a package of conda-forge's: a table by its name",
     "tools/conda/tool.yml": "what conda-forge calls a package: a table by its name",
     "reserved.yml": "names that a package may not have",
 }

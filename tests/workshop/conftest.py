@@ -10,6 +10,7 @@ import rendering
 import repositories
 from index import Index
 from repositories import Origin, variables
+from workshop import pages
 
 # In `make test` the default tool; the others do the same exercises, for minutes.
 TOOLS = [
@@ -29,7 +30,14 @@ def made(
     with pytest.MonkeyPatch.context() as shell:
         # As in a learner's shell: compiled once, and not at each of a hundred starts.
         shell.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-        origin.make()
+        for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
+            shell.setenv(name, "test@example.com")
+        origin.prepare()
+        readme = (folder / "workshop/README.md").read_text(encoding="utf-8")
+        _, setting_up = pages.blocks(pages.parts(readme)["Before you start"])
+        with variables(origin.variables):
+            setting_up.type(folder)
+    rendering.git(folder, "tag", "start")
     return origin
 
 

@@ -71,6 +71,21 @@ def test_an_exercise_has_all_its_parts(number: int, exercise: dict[str, object])
         assert [block.typed for block in pages.blocks(parts[part])] == [f"make {verb}-{number}\n"]
 
 
+@pytest.mark.parametrize(
+    ("page", "printed", "same"),
+    [
+        ("a …\n…\n", "a b\nc\nd\n", True),
+        ("a …\n…\n", "a b\n", True),
+        ("…\nd\n", "a\nb\nd\n", True),
+        ("a\n", "a\nb\n", False),
+        ("a …\n", "a b\nc\n", False),
+        ("[1.2]\n", "[1x2]\n", False),
+    ],
+)
+def test_what_is_printed_must_be_what_the_page_says(page: str, printed: str, *, same: bool) -> None:
+    assert pages.matches(page, printed) == same
+
+
 def test_the_instructor_has_a_note_for_each_exercise() -> None:
     notes = pages.parts((pages.SOURCE / "instructor.md").read_text(encoding="utf-8"))
     titles = [f"{number}. {one['title']}" for number, one in enumerate(pages.EXERCISES, 1)]
