@@ -128,8 +128,9 @@ def test_answers_give_the_later_defaults_and_choices_are_made_with_arrows(interv
     interview.question("cooldown_days")
     interview.see("Take 0 if your index does not say when a file was uploaded.")
     interview.type(CLEAR, "3", ENTER)
-    interview.answer("release", "y")
-    interview.answer("workshop", "y")
+    for name in ("release", "workshop"):
+        interview.question(name)
+        interview.type("y")  # which is an answer without Enter
     interview.answer("data_versioning", DOWN)
     interview.see("make setup")
     assert interview.end() == 0

@@ -71,7 +71,8 @@ def test_a_choice_says_in_one_line_when_to_choose_it(name: str, label: str) -> N
 def test_a_choice_is_a_folder_and_a_folder_is_a_choice() -> None:
     assert set(CHOICES["package_manager"].values()) == folders("tools")
     assert set(CHOICES["ml_framework"].values()) == folders("frameworks")
-    assert set(CHOICES["data_versioning"].values()) == {path.name for path in (rendering.ROOT / "template" / "versioning").iterdir()}
+    versioning = {path.name for path in (rendering.ROOT / "template" / "versioning").iterdir()}
+    assert set(CHOICES["data_versioning"].values()) == versioning
     licences = {path.stem for path in (rendering.ROOT / "template" / "licenses").glob("*.toml")}
     assert set(CHOICES["license"].values()) == licences
     assert set(CHOICES["python_version"].values()) == set(load("pins.yml")["pins"]["default"]["python"])
