@@ -165,6 +165,7 @@ def copied(tmp_path: Path, own: Index) -> Path:
     template = rendering.checkout(tmp_path / "parity")
     path = template / "frameworks" / "pytorch" / "framework.yml"
     path.write_text(yaml.safe_dump(pytorch(own.url)), encoding="utf-8")
+    (template / "frameworks" / "common.yml").write_text(yaml.safe_dump(NEEDS), encoding="utf-8")
     rendering.commit(template, "First", tag="v1.0.0")
     return template
 
@@ -175,7 +176,7 @@ def test_a_switch_of_tools_keeps_torch_where_it_comes_from(
 ) -> None:
     """From the tool that has exact versions alone through those that have tables, and back."""
     folder = tmp_path / "demo"
-    rendering.render(copied, folder, package_manager="pip-tools", ml_framework="pytorch", common=NEEDS)
+    rendering.render(copied, folder, package_manager="pip-tools", ml_framework="pytorch")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "copier").symlink_to(Path(sys.executable).with_name("copier"))
     more = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "POETRY_PYPI_MIRROR_URL": default.url}
@@ -194,10 +195,23 @@ def test_a_switch_of_tools_keeps_torch_where_it_comes_from(
             rendering.commit(folder, f"{name} now")
     assert asked(own) == {"torch"}
     assert "\ntorch==2.15.0+cpu\n" in (folder / "requirements.in").read_text(encoding="utf-8")
-    with variables({**more, **addresses}):
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("tool", ["pip-tools"], indirect=True)
+def test_another_accelerator_takes_the_default_wheels_with_their_own_hashes(
+    made: Origin, copied: Path, tmp_path: Path, default: Index
+) -> None:
+    folder = tmp_path / "demo"
+    rendering.render(copied, folder, package_manager=made.tool.NAME, ml_framework="pytorch")
+    (folder / ".tools" / "venv").symlink_to(made.folder / ".tools" / "venv")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with variables({"PATH": path, "PIP_INDEX_URL": default.url}):
+        commands.succeed(folder, "make", "lock")
+        rendering.commit(folder, "Start")
         commands.succeed(folder, "make", "--no-print-directory", "switch", "ARGS=--lock-only", "TO=accelerator=cuda")
         assert locked(folder) == {**LOCKED, "torch": "2.15.0", "demo-cuda": "1.0"}
-        # Its hashes are those of the other wheel.
+        # pip-compile takes 2.15.0+cpu of the old lock for 2.15.0, with its hashes.
         commands.succeed(folder, "make", "sync")
 
 
