@@ -48,9 +48,8 @@ def broken(folder: Path) -> set[tuple[str, str]]:
 def test_checkov_has_nothing_against_what_is_rendered(template: Path, tmp_path: Path) -> None:
     for name in repositories.NAMES:
         for provider in PROVIDERS:
-            rendering.render(
-                template, tmp_path / provider / name, package_manager=name, ci_provider=provider, release=True
-            )
+            answers = {"package_manager": name, "ci_provider": provider, "release": provider == "github"}
+            rendering.render(template, tmp_path / provider / name, **answers)
     shutil.copytree(rendering.ROOT / ".github", tmp_path / ".github")
     (tmp_path / "deploy").mkdir()
     for page, file in EXAMPLES:

@@ -227,3 +227,9 @@ def test_gitlab_takes_the_micromamba_that_github_and_the_image_take() -> None:
     version = conda["micromamba"]["version"]
     assert f"/micromamba-{version}-0.tar.bz2" in conda["before_script"][0]
     assert conda["actions"][0]["inputs"]["micromamba-version"] == f"{version}-0"
+
+
+def test_what_gitlab_has_no_workflow_for_is_refused(template: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"'release': Take no: .+ GitHub's alone\."):
+        rendering.render(template, tmp_path / "demo", ci_provider="gitlab", release=True)
+    assert not (tmp_path / "demo").exists()
