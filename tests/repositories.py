@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,15 @@ import rendering
 
 NAMES = sorted(path.parent.name for path in (rendering.ROOT / "tools").glob("*/tool.yml"))
 DEFAULT = "uv"  # for what does not depend on the tool
+# In the place of a framework.yml, where a repository is locked and not trained.
+NO_FRAMEWORK: dict[str, Any] = {
+    "label": "none",
+    "runtime": [],
+    "untyped": ["joblib"],
+    "system": [],
+    "model_file": "champion.none",
+    "accelerators": {"cpu": {"runtime": []}},
+}
 
 
 def module(name: str) -> ModuleType:

@@ -14,7 +14,7 @@ import pytest
 import commands
 import rendering
 from index import Index, Planted
-from repositories import NAMES, module, variables
+from repositories import NAMES, NO_FRAMEWORK, module, variables
 
 pytestmark = pytest.mark.real
 
@@ -29,15 +29,6 @@ RELEASES = (
     Planted("demo-dev", "1.0", requires=("demo-dep>=1",), uploaded=LONG_AGO),
 )
 NEEDS = {"runtime": ["demo-lib>=1,<3", "demo-other>=1"], "dev": ["demo-dev>=1"]}
-CPU: dict[str, dict[str, list[str]]] = {"cpu": {"runtime": []}}
-NOTHING_MORE = {
-    "label": "none",
-    "runtime": [],
-    "untyped": ["joblib"],
-    "system": [],
-    "model_file": "champion.none",
-    "accelerators": CPU,
-}
 
 
 @pytest.fixture
@@ -74,7 +65,7 @@ def repository(tool: ModuleType, template: Path, tmp_path: Path, patch: str, pri
     folder = tmp_path / "demo"
     rendering.render(
         template, folder, package_manager=tool.NAME, python_patch=patch, package_index=private.url,
-        common=NEEDS, framework=NOTHING_MORE,
+        common=NEEDS, framework=NO_FRAMEWORK,
     )  # fmt: skip
     with variables({**tool.ENVIRONMENT, **with_credentials(private)}):
         commands.succeed(folder, "make", "lock")

@@ -17,7 +17,7 @@ import commands
 import rendering
 from by_hand import conda, poetry
 from index import Index
-from repositories import NAMES, module, variables
+from repositories import NAMES, NO_FRAMEWORK, module, variables
 
 pytestmark = [pytest.mark.update, pytest.mark.xdist_group("switch")]
 
@@ -30,15 +30,6 @@ DIRECTIONS = (
 PYPROJECT, SOURCES, CONSTRAINTS = {"uv", "poetry"}, {"uv", "poetry"}, {"uv", "pip-tools"}
 # Old releases, which stay: newer ones are to be had for each tool.
 PINS = {"six": "1.16.0", "tqdm": "4.67.1"}
-CPU: dict[str, dict[str, list[str]]] = {"cpu": {"runtime": []}}
-NO_FRAMEWORK = {
-    "label": "none",
-    "runtime": [],
-    "untyped": ["joblib"],
-    "system": [],
-    "model_file": "champion.none",
-    "accelerators": CPU,
-}
 ABOVE, BESIDE, APART = "asked for by the auditors", "Python 2, still", "belongs to nothing"
 
 

@@ -17,7 +17,7 @@ import yaml
 import commands
 import rendering
 from index import Index, Planted
-from repositories import NAMES, module, variables
+from repositories import NAMES, NO_FRAMEWORK, module, variables
 from workflow.hosted import jobs, lines, run
 
 pytestmark = pytest.mark.workflow
@@ -224,7 +224,6 @@ AFTER = (
     Planted("demo-lib", "1.2", requires=("demo-dep>=1",), uploaded=YESTERDAY),
     Planted("demo-dep", "1.5", uploaded=LONG_AGO),
 )
-NOTHING_MORE = {"label": "none", "runtime": [], "untyped": ["joblib"], "system": [], "accelerators": ["cpu"]}
 TABLE = "| package | locked | fresh | |\n|---|---|---|---|\n"
 
 
@@ -318,7 +317,7 @@ def locked(request: pytest.FixtureRequest, template: Path, tmp_path: Path, patch
     source = OfChannel() if name == "conda" else OfIndex()
     with source.index if isinstance(source, OfIndex) else nullcontext():
         rendering.render(
-            template, repository, package_manager=name, python_patch=patch, common=source.needs, framework=NOTHING_MORE,
+            template, repository, package_manager=name, python_patch=patch, common=source.needs, framework=NO_FRAMEWORK,
             **source.answers,
         )  # fmt: skip
         with variables(source.variables):
