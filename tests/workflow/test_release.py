@@ -16,7 +16,7 @@ import pytest
 
 import commands
 import rendering
-from repositories import variables
+from repositories import NO_FRAMEWORK, variables
 from workflow.hosted import SHELL, jobs, lines, run
 
 pytestmark = pytest.mark.workflow
@@ -63,9 +63,8 @@ esac
 def repository(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small repository with a lock, whose tag is a release."""
     folder = tmp_path_factory.mktemp("release") / "demo"
-    framework = {"label": "none", "runtime": [], "untyped": ["joblib"], "system": [], "accelerators": ["cpu"]}
     needs = {"runtime": ["six"], "dev": []}
-    rendering.render(template, folder, release=True, common=needs, framework=framework)
+    rendering.render(template, folder, release=True, common=needs, framework=NO_FRAMEWORK)
     commands.succeed(folder, "make", "lock")
     rendering.commit(folder, "Start", tag=TAG)
     return folder
