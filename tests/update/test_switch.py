@@ -348,7 +348,7 @@ def test_another_platform_for_ci_brings_its_files_and_keeps_yours(tagged: Path, 
         with (small / CI[old]).open("a", encoding="utf-8") as file:
             file.write("# ours\n")
         rendering.commit(small, "Ours")
-        fresh = rendering.render(tagged, tmp_path / new, ci_provider=new)
+        fresh = rendering.render(tagged, tmp_path / new, ci_provider=new, framework=NO_FRAMEWORK)
         printed = switch(small, f"ci_provider={new}")
         assert "The files of before are in switched/uv" in printed
         assert (small / "switched/uv" / CI[old]).read_text(encoding="utf-8").endswith("# ours\n")
