@@ -36,7 +36,7 @@ def repository() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         root = uv_project.write(Path(name).resolve())
         links.build(root / "src")
-        (root / "src" / "standing" / "parity" / "pins.toml").write_text(links.PINS, encoding="utf-8")
+        (root / "src" / "standing" / "parity" / "pins.toml").write_text(links.pins(), encoding="utf-8")
         venv.create(root / ".venv", symlinks=True)
         (site,) = (root / ".venv").glob("lib/python*/site-packages")
         for number in range(PACKAGES):

@@ -66,11 +66,14 @@ def build(folder: Path, tool: str = "uv", framework: str = FRAMEWORK) -> Path:
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(source)
     (package / "__init__.py").touch()
-    chosen = data(tool)
-    said = {key: json.dumps(chosen[key]) for key in ("version", "manifests", "locks")}
-    pins = PINS.format(tool=tool, model=framework_data(framework)["model_file"], **said)
-    (package / "parity" / "pins.toml").write_text(pins, encoding="utf-8")
+    (package / "parity" / "pins.toml").write_text(pins(tool, framework), encoding="utf-8")
     return package
+
+
+def pins(tool: str = "uv", framework: str = FRAMEWORK) -> str:
+    """Return the kit's pins.toml, as it is rendered for these."""
+    said = {key: json.dumps(data(tool)[key]) for key in ("version", "manifests", "locks")}
+    return PINS.format(tool=tool, model=framework_data(framework)["model_file"], **said)
 
 
 # What the template renders for the interpreter that runs the tests.
