@@ -5,12 +5,13 @@ https://ossf.github.io/osv-schema/
 """
 
 import json
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from loopback import Loopback
 
 Json = dict[str, Any]
 MOST = 1000  # questions in one request
@@ -50,7 +51,7 @@ class Advisory:
         return record | ({"withdrawn": "2026-02-01T00:00:00Z"} if self.withdrawn else {})
 
 
-class Advisories(ThreadingHTTPServer):
+class Advisories(Loopback):
     """The database, open as long as its `with` block; `asked` are the questions of the batches, in their order.
 
     `page` is how many advisories one answer holds for a package. `answer`, where set, says status and body in place
@@ -64,14 +65,6 @@ class Advisories(ThreadingHTTPServer):
         self.asked: list[Json] = []
         self.requests: list[str] = []
         self.answer: Instead = lambda _: None
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self.server_close()
 
     def batch(self, body: Json) -> tuple[int, object]:
         """Return what the batch of questions is answered with."""

@@ -20,14 +20,16 @@ import zipfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 from packaging.version import VERSION_PATTERN, Version
 from pip._internal.models.index import PyPI  # pip knows the default index: no host stands in this repository
+
+from loopback import Loopback
 
 Json = dict[str, Any]  # a release is what /pypi/<name>/<version>/json answers: its info and its files as urls
 
@@ -76,7 +78,7 @@ class Planted:
         return {"info": info | withdrawn, "urls": [file | digests | dated | core | withdrawn]}
 
 
-class Index(ThreadingHTTPServer):
+class Index(Loopback):
     """A package index on loopback, open as long as its `with` block; `requests` are the paths that were asked of it.
 
     `host` is another address of this machine's own, for containers.
@@ -106,14 +108,6 @@ class Index(ThreadingHTTPServer):
         self._known: dict[str, dict[str, Json]] = {}  # what the default index said
         self._changed: dict[tuple[str, str], Planted | None] = {}  # None: removed
         self.plant(*planted)
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self.server_close()
 
     def plant(self, *packages: Planted) -> None:
         """Add made-up packages; one hides what the default index has in that version."""
