@@ -76,12 +76,12 @@ def offering(template: Path, folder: Path) -> tuple[Path, str]:
 
 
 @contextmanager
-def served(template: Path, folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def served(template: Path, folder: Path, host: str = "127.0.0.1") -> Iterator[tuple[Path, dict[str, Any]]]:
     """Serve the wheel in the place of PyTorch's index; give a template and the answers that lead there."""
     wheel = found(folder)
     copied, patch = offering(template, folder)
     framework = links.framework_data("pytorch")
-    with Bare([wheel]) as index:
+    with Bare([wheel], host=host) as index:
         cpu = framework["accelerators"]["cpu"]
         cpu |= {"runtime": [f"torch=={VERSION}"], "index": {**cpu["index"], "url": index.url.rstrip("/")}}
         yield copied, {"python_version": PYTHON, "python_patch": patch, "framework": framework}

@@ -7,13 +7,13 @@ import functools
 import os
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import commands
@@ -62,10 +62,10 @@ class Built:
         return self.docker(*words).strip()
 
 
-def stand_in_patch() -> str:
-    """Return the patch version of the stand-in for Python 3.13."""
+def stand_in_patch(version: str = "3.13") -> str:
+    """Return the patch version of the stand-in for this Python."""
     pythons = os.environ["STAND_IN_PYTHONS"].split()
-    return next(python.partition(":")[0] for python in pythons if python.startswith("3.13."))
+    return next(python.partition(":")[0] for python in pythons if python.startswith(f"{version}."))
 
 
 @contextmanager
@@ -135,13 +135,19 @@ def plant_secrets(folder: Path) -> None:
 
 
 @contextmanager
-def built(template: Path, place: Path, name: str, framework: str = links.FRAMEWORK) -> Iterator[Built]:
-    """Render a repository, set it up, train, and build its image by `make image`."""
+def built(
+    template: Path,
+    place: Path,
+    name: str,
+    framework: str = links.FRAMEWORK,
+    chosen: Mapping[str, Any] = MappingProxyType({}),
+) -> Iterator[Built]:
+    """Render a repository, with the answers that were chosen, set it up, train, and build its image by `make image`."""
     tool = repositories.module(name)
     with an_index(name) as (answers, more), repositories.variables({**tool.ENVIRONMENT, **more}):
         folder = rendering.render(
             template, place / "demo", package_manager=name, ml_framework=framework, license="MIT",
-            python_patch=stand_in_patch(), **answers,
+            **{"python_patch": stand_in_patch()} | answers | dict(chosen),
         )  # fmt: skip
         rendering.commit(folder, "Start")
         commands.succeed(folder, "make", "setup")

@@ -1,4 +1,4 @@
-"""Level image, for each framework whose wheels the stand-in machine reaches: uv's image is built, run and asked.
+"""Level image, for each framework: uv's image is built, run and asked; PyTorch's with the stand-in of its wheel.
 
 What does not depend on the framework is tested in test_image.py, with scikit-learn and every tool.
 """
@@ -6,7 +6,9 @@ What does not depend on the framework is tested in test_image.py, with scikit-le
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,21 +16,41 @@ import commands
 import links
 import repositories
 import services
-from image.built import KEY, Built, built, running
+import torch_stand_in
+from image.built import HOST, KEY, Built, built, running
 
 pytestmark = [
     pytest.mark.image,
     pytest.mark.skipif("STAND_IN_PYTHONS" not in os.environ, reason="runs under tests/engine/with-engine"),
 ]
 
-# PyTorch has no wheel here for the stand-in's Python: how its image is made is tested with a fake index in level real.
-NAMES = ("jax", "lightgbm", "xgboost")
+NAMES = ("jax", "lightgbm", "pytorch", "xgboost")
+
+
+@contextmanager
+def with_a_wheel(template: Path, folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Give the template and the answers that lead to the one wheel of PyTorch that is here."""
+    with torch_stand_in.served(template, folder, HOST) as found:
+        yield found
+
+
+@contextmanager
+def as_it_is(template: Path, _: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Give the template as it is, and no answers."""
+    yield template, {}
+
+
+SOURCES = {"pytorch": with_a_wheel}
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def made(request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     """A repository and its image, one framework after the other."""
-    with built(template, tmp_path_factory.mktemp("image"), repositories.DEFAULT, request.param) as one:
+    place = tmp_path_factory.mktemp("image")
+    with (
+        SOURCES.get(request.param, as_it_is)(template, place) as (source, answers),
+        built(source, place, repositories.DEFAULT, request.param, answers) as one,
+    ):
         yield one
 
 

@@ -263,6 +263,12 @@ def swap(model: Path) -> None:
     model.write_bytes(model.with_name("other").read_bytes())
 
 
+def unreadable(path: Path) -> None:
+    """Put a file there that opens and cannot be read, which holds for root too."""
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
+
+
 def replace_text(old: str, new: str) -> Callable[[Path], None]:
     def edit(model: Path) -> None:
         text = contract_of(model).read_text(encoding="utf-8")
@@ -275,6 +281,7 @@ def replace_text(old: str, new: str) -> Callable[[Path], None]:
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (truncate, "champion.joblib is truncated (13 of 14 bytes)"),
     "swapped": (swap, "champion.joblib is another file than its contract's"),
+    "unreadable": (unreadable, "champion.joblib cannot be read (Input/output error)"),
     "missing model": (Path.unlink, "champion.joblib is missing: train it (`make train`)"),
     "missing contract": (lambda m: contract_of(m).unlink(), "contract.json is missing"),
     "no JSON": (replace_text("{", "["), "is not readable JSON"),
@@ -493,6 +500,16 @@ def test_a_crash_leaves_the_old_three_or_the_new_three(model: Path, image: Path)
         file.name for file in statement.names(model)
     }
     assert not provenance.ready(model).exists()
+
+
+def test_a_model_that_its_library_wrote_for_one_user_is_as_readable_as_its_contract(model: Path) -> None:
+    def private(line: Line, path: Path) -> None:
+        save(line, path)
+        path.chmod(0o600)
+
+    provenance.publish({"slope": 3.0}, model, **record(save=private))
+    assert model.stat().st_mode == contract_of(model).stat().st_mode
+    assert model.stat().st_mode & 0o777 != 0o600, "the test's own umask hides what it looks for"
 
 
 def test_a_failing_save_leaves_nothing_behind(model: Path) -> None:

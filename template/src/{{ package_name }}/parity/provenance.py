@@ -83,6 +83,8 @@ def publish(  # noqa: PLR0913 - each is a field of the contract
             "golden": {"inputs": inputs, "outputs": answers(predict, reloaded, inputs), "tolerance": tolerance},
         }
         contract = compose(staged, reloaded, training, framework)
+        # As readable as its contract: some libraries (safetensors) write for their own user, and the image's is another.
+        staged.chmod(names(staged)[2].stat().st_mode)
         settle(path)
         # The moment at which the new three hold: what ends the process before leaves the old three.
         staged.parent.rename(ready(path))
@@ -149,18 +151,29 @@ def check_contract(path: Path, policy: str = "strict") -> Contract:
     """Return the contract, with what the policy lets pass, before unpickling; raises ModelRefused with all reasons."""
     if policy not in POLICIES:
         raise ModelRefused(path, [f"MODEL_POLICY={policy} is no policy: choose one of {', '.join(POLICIES)}."])
+    try:
+        contract, found = compared(path)
+    except (ContractError, lock.LockError) as error:
+        raise ModelRefused(path, [str(error)]) from error
+    except OSError as error:
+        told = f"{error.filename or path} cannot be read ({error.strerror})"
+        raise ModelRefused(path, [f"{told}: let this user read it, or correct MODEL_PATH."]) from error
+    if reasons := [reason for kind, reason in found if kind in POLICIES[policy]]:
+        raise ModelRefused(path, reasons)
+    return replace(contract, overrides=tuple(reason for _, reason in found))
+
+
+def compared(path: Path) -> tuple[Contract, list[tuple[str, str]]]:
+    """Return the contract, and kind and sentence of all that differs from it; raises ModelRefused without a model.
+
+    Raises ContractError, LockError and OSError where one of the three or the environment cannot be read.
+    """
     model, lock_copy, _ = files(path)
     if not model.is_file():
         told = "is a folder, not a model: move it away" if model.is_dir() else "is missing: train it (`make train`)"
         raise ModelRefused(path, [f"{path} {told}, or correct MODEL_PATH."])
-    try:
-        contract, packages = read_contract(path), environment.runtime_versions()
-    except (ContractError, lock.LockError) as error:
-        raise ModelRefused(path, [str(error)]) from error
-    found = [*files_differ(contract, model, lock_copy), *environment_differs(contract, packages)]
-    if reasons := [reason for kind, reason in found if kind in POLICIES[policy]]:
-        raise ModelRefused(path, reasons)
-    return replace(contract, overrides=tuple(reason for _, reason in found))
+    contract, packages = read_contract(path), environment.runtime_versions()
+    return contract, [*files_differ(contract, model, lock_copy), *environment_differs(contract, packages)]
 
 
 def files_differ(contract: Contract, model: Path, lock_copy: Path) -> Iterator[tuple[str, str]]:
