@@ -63,7 +63,7 @@ def _make(folder: Path) -> None:
     python = folder / "venv" / "bin" / "python"
     hashed = ("--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary", ":all:")
     commands.succeed(folder, python, "-m", "pip", "install", *hashed, "--requirement", SOURCE / "requirements.txt")
-    for name in ("packages.txt", "older.txt"):
+    for name in ("packages.txt", "older.txt", "frameworks.txt"):
         commands.succeed(
             folder, python, "-m", "pip", "download", *hashed, "--dest", "wheels", "--requirement", SOURCE / name
         )

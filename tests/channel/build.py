@@ -33,6 +33,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from rattler.index import index_fs  # type: ignore[import-not-found]
 
+# What conda-forge calls otherwise than the index does (tools/conda/tool.yml); nothing here depends on it.
+CALLED = {"xgboost-cpu": "py-xgboost-cpu"}
 PLATFORM = "linux-64"
 TIMESTAMP = 1_700_000_000  # fixed, so that the same wheels give the same bytes
 PLACEHOLDER = "/opt/placeholder_placeholder_placeholder"  # replaced by the environment's prefix when it is linked
@@ -203,16 +205,14 @@ def _started(entry_point: str) -> File:
 
 def package(wheel: Wheel, known: Iterable[str]) -> Package:
     """Return the package that a wheel becomes."""
-    depends = [*wheel.depends(known)]
+    name, depends = CALLED.get(wheel.name, wheel.name), [*wheel.depends(known)]
     if wheel.pure:
         files = wheel.files("site-packages", "python-scripts")
         python = f"python {wheel.headers['Requires-Python'] or ''}".replace(" >", ">").strip()
-        return Package(
-            wheel.name, wheel.version, "pyhd8ed1ab_0", [*depends, python], files, "python", wheel.entry_points()
-        )
+        return Package(name, wheel.version, "pyhd8ed1ab_0", [*depends, python], files, "python", wheel.entry_points())
     files = [*wheel.files("lib/python3.13/site-packages", "bin"), *map(_started, wheel.entry_points())]
     needs = ["python >=3.13,<3.14.0a0", *(["python_abi 3.13.* *_cp313"] if wheel.abi.startswith("cp") else [])]
-    return Package(wheel.name, wheel.version, "py313h0000000_0", [*depends, *needs, "__glibc >=2.17"], files)
+    return Package(name, wheel.version, "py313h0000000_0", [*depends, *needs, "__glibc >=2.17"], files)
 
 
 def interpreter(prefix: Path) -> Iterator[Package]:

@@ -126,6 +126,9 @@ def test_what_a_package_carries_further_down_is_no_distribution(prefix: Prefix) 
 def test_one_package_may_own_two_distributions(prefix: Prefix) -> None:
     prefix.conda("pair", "1", *(f"{SITE}/{name}-1.dist-info/METADATA" for name in ("left", "right")))
     assert prefix.packages() == EVERY | {"pair": ["1"]}
+    owners = prefix.native.owners(prefix.folder)
+    assert [owners[str(prefix.site / f"{name}-1.dist-info")] for name in ("left", "right")] == ["pair", "pair"]
+    assert owners[prefix.one("pytorch").metadata] == "pytorch"
 
 
 def test_what_no_conda_package_owns_is_told_first(prefix: Prefix) -> None:

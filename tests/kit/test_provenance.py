@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 from pydantic import create_model
-from standing.parity import environment, lock, provenance, statement
+from standing.parity import drift, environment, lock, needs, provenance, statement
 from standing.parity.provenance import DataRecord, ModelRefused
 
 import links
@@ -163,8 +163,17 @@ def test_the_frameworks_closure_is_what_its_distribution_requires(model: Path) -
     assert needed == sorted(set(PACKAGES) - {"packaging"})
 
 
+def test_a_package_stands_under_the_name_that_the_tool_has_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = next(one.metadata for one in drift.found() if one.name == "pydantic-core")
+    conda = SimpleNamespace(owners=lambda _: {folder: "py-pydantic-core"})
+    monkeypatch.setattr(environment, "native", lambda: conda)
+    needed = needs.packages({"pydantic"})
+    assert needed >= {"pydantic", "py-pydantic-core", "typing-extensions"}
+    assert "pydantic-core" not in needed
+
+
 def test_without_a_framework_the_models_class_names_it(tmp_path: Path) -> None:
-    assert statement.distributions_of(create_model("Anything")) == {"pydantic"}
+    assert needs.distributions_of(create_model("Anything")) == {"pydantic"}
     contract = provenance.publish({"slope": 2.0}, tmp_path / "m", **record(framework=()))
     assert contract.at("environment.modelPackages") == sorted(PACKAGES)  # a dict comes from nowhere: all count
 

@@ -17,6 +17,7 @@ import links
 import rendering
 import repositories
 import torch_stand_in
+from by_hand import conda
 from real import serving
 from repositories import Origin
 
@@ -24,25 +25,38 @@ pytestmark = pytest.mark.real
 
 NAMES = sorted(path.parent.name for path in links.ROOT.glob("frameworks/*/framework.yml"))
 OTHERS = [name for name in NAMES if name != links.FRAMEWORK]
+# conda has versions of its own, from a channel of its own; PyTorch's is not among the stand-in's packages.
+BY_CONDA = [f"{name} by {conda.NAME}" for name in OTHERS if name != "pytorch"]
+CASES = [*OTHERS, *(pytest.param(case, marks=pytest.mark.thorough) for case in BY_CONDA)]
 STAND_INS = {"pytorch": torch_stand_in.served}
 # What a report says of a framework that keeps its randomness to itself.
 OWN_SEED = {"jax": "jax.random.key", "lightgbm": "without a seed", "xgboost": "without a seed"}
 
 
-@pytest.fixture(scope="module", params=OTHERS)
-def framework(request: pytest.FixtureRequest) -> str:
-    """One framework after the other."""
-    return str(request.param)
+@pytest.fixture(scope="module", params=CASES)
+def case(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """One framework and tool after the other."""
+    framework, _, tool = str(request.param).partition(" by ")
+    return framework, tool or repositories.DEFAULT
 
 
 @pytest.fixture(scope="module")
-def made(framework: str, template: Path, tmp_path_factory: pytest.TempPathFactory, patch: str) -> Iterator[Origin]:
+def framework(case: tuple[str, str]) -> str:
+    """Its framework."""
+    return case[0]
+
+
+@pytest.fixture(scope="module")
+def made(
+    case: tuple[str, str], template: Path, tmp_path_factory: pytest.TempPathFactory, patch: str
+) -> Iterator[Origin]:
     """The framework's repository, set up and trained."""
+    framework, tool = case
     folder = tmp_path_factory.mktemp(framework) / "demo"
     plain = nullcontext((template, {"python_patch": patch}))
     with STAND_INS.get(framework, lambda *_: plain)(template, folder.parent) as (source, answers):
-        rendering.render(source, folder, ml_framework=framework, **answers)
-        origin = Origin(folder, repositories.module(repositories.DEFAULT), "")
+        rendering.render(source, folder, ml_framework=framework, package_manager=tool, **answers)
+        origin = Origin(folder, repositories.module(tool), "")
         with pytest.MonkeyPatch.context() as shell:
             # A test runner may ask for no bytecode: a user's shell does not, and PyTorch is compiled for seconds.
             shell.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
@@ -51,9 +65,10 @@ def made(framework: str, template: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
-def repository(made: Origin) -> Path:
+def repository(made: Origin) -> Iterator[Path]:
     """Its folder; no test here changes a file of it."""
-    return made.folder
+    with repositories.variables(made.variables):
+        yield made.folder
 
 
 def predicate(repository: Path, framework: str) -> dict[str, Any]:
@@ -93,9 +108,10 @@ def test_strict_pins_the_threads_and_reports_what_it_does_not_control(repository
 MODEL_ITSELF = {"jax": "jaxlib", "lightgbm": "lightgbm", "pytorch": "torch", "xgboost": "xgboost-cpu"}
 
 
-def test_the_contract_names_the_packages_that_the_model_itself_needs(repository: Path, framework: str) -> None:
-    needed = predicate(repository, framework)["environment"]["modelPackages"]
-    assert MODEL_ITSELF[framework] in needed
+def test_the_contract_names_the_packages_that_the_model_itself_needs(repository: Path, case: tuple[str, str]) -> None:
+    framework, tool = case
+    needed, name = predicate(repository, framework)["environment"]["modelPackages"], MODEL_ITSELF[framework]
+    assert links.data(tool).get("names", {}).get(name, name) in needed
     assert "fastapi" not in needed
 
 
@@ -157,7 +173,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("framework", ["pytorch"], indirect=True)  # the one that loads data in other processes
+@pytest.mark.parametrize("case", ["pytorch"], indirect=True)  # the one that loads data in other processes
 def test_the_samples_are_the_same_with_0_1_and_2_workers(repository: Path, tmp_path: Path) -> None:
     program = tmp_path / "workers.py"
     program.write_text(WORKERS, encoding="utf-8")

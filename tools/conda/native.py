@@ -46,13 +46,18 @@ def _metadata(prefix: Path, record: Record) -> str:
     return os.path.join(os.path.realpath(prefix), record["owned"][0]) if record["owned"] else record["path"]
 
 
+def owners(prefix: Path) -> dict[str, str]:
+    """Return the name of the conda package that brought it, for the folder of each dist-info that one brought."""
+    real = os.path.realpath(prefix)
+    return {os.path.join(real, path): record["name"] for record in _records(prefix) for path in record["owned"]}
+
+
 def packages(prefix: Path, distributions: Iterable[Distribution]) -> Iterator[Distribution]:
     """Yield what no conda package owns, as it was found, then each conda package under conda's name.
 
     A package whose dist-info is gone is not installed: pip has removed it, or replaced it by another version.
     """
-    real = os.path.realpath(prefix)
-    owned = {os.path.join(real, path) for record in _records(prefix) for path in record["owned"]}
+    owned = owners(prefix)
     for distribution in distributions:
         if distribution.metadata not in owned:
             yield distribution

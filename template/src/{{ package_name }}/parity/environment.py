@@ -97,15 +97,15 @@ class _Chain:
         return Link(name, _count(errors, "difference") if errors else held, not errors, tuple(findings))
 
 
-def _native() -> ModuleType | None:
+def native() -> ModuleType | None:
     """Return the module of a tool that installs more than Python's packages, None where the tool has none."""
     return import_module(".native", __package__) if find_spec(f"{__package__}.native") else None
 
 
 def found() -> list[Distribution]:
     """Return everything that is installed; what the tool itself installed stands under the tool's name for it."""
-    native = _native()
-    return list(native.packages(Path(sys.prefix), drift.found()) if native else drift.found())
+    own = native()
+    return list(own.packages(Path(sys.prefix), drift.found()) if own else drift.found())
 
 
 def _count(number: int, thing: str) -> str:
@@ -141,7 +141,7 @@ def _lock(chain: _Chain) -> Link:
 
 
 def _environment(chain: _Chain) -> Link:
-    native, prefix = _native(), Path(sys.prefix)
+    own, prefix = native(), Path(sys.prefix)
     pinned, python = locks.pins()["python"], chain.lock.named.get("python")
     findings = [
         # A lock may hold the interpreter too, and then it says which patch version.
@@ -149,14 +149,14 @@ def _environment(chain: _Chain) -> Link:
         *drift.packages(chain.lock, chain.first, strict=chain.strict),
         *drift.shadowed(chain.lock, chain.found),
     ]
-    if native:
-        rebuilt = native.altered(prefix, chain.lock)
+    if own:
+        rebuilt = own.altered(prefix, chain.lock)
         findings += drift.changes(chain.lock, ((one, f"{one.name} {one.version} {how}.") for one, how in rebuilt))
     if chain.deep:
-        brought = {name: native.records(prefix, one) for name, one in chain.first.items()} if native else {}
+        brought = {name: own.records(prefix, one) for name, one in chain.first.items()} if own else {}
         findings += drift.changes(chain.lock, drift.changed(chain.first.values(), brought))
     if chain.deep and chain.root is None:
-        findings += import_module(".libraries", __package__).missing(prefix)
+        findings += import_module(".needs", __package__).missing_libraries(prefix)
     count = sum(package.name in chain.first for package in chain.lock.packages)
     every = ", every file as its wheel brought it" if chain.deep else ""
     return chain.link("environment", f"Python {platform.python_version()}, {count} packages as locked{every}", findings)

@@ -23,7 +23,6 @@ __all__ = ["Contract", "ContractError", "DataRecord", "ModelRefused", "check_con
 
 Load = Callable[[Path], Any]
 Predict = Callable[[Any, list[Any]], Sequence[float]]
-
 ENV_FILES = {"test": ".env.test", "prod": ".env.prod"}
 REPAIR = "rebuild its environment (`make rebuild MODEL=…`), or train again (`make train`)"
 # Relative and absolute. Measured in double precision: training anew with other threads or another CPU's code moves
@@ -83,7 +82,7 @@ def publish(  # noqa: PLR0913 - each is a field of the contract
             "golden": {"inputs": inputs, "outputs": answers(predict, reloaded, inputs), "tolerance": tolerance},
         }
         contract = compose(staged, reloaded, training, framework)
-        # As readable as its contract: some libraries (safetensors) write for their own user, and the image's is another.
+        # As readable as its contract: safetensors writes for its own user alone, and the image's is another.
         staged.chmod(names(staged)[2].stat().st_mode)
         settle(path)
         # The moment at which the new three hold: what ends the process before leaves the old three.
@@ -156,18 +155,15 @@ def check_contract(path: Path, policy: str = "strict") -> Contract:
     except (ContractError, lock.LockError) as error:
         raise ModelRefused(path, [str(error)]) from error
     except OSError as error:
-        told = f"{error.filename or path} cannot be read ({error.strerror})"
-        raise ModelRefused(path, [f"{told}: let this user read it, or correct MODEL_PATH."]) from error
+        told = f"{error.filename or path} cannot be read ({error.strerror}): let this user read it."
+        raise ModelRefused(path, [told]) from error
     if reasons := [reason for kind, reason in found if kind in POLICIES[policy]]:
         raise ModelRefused(path, reasons)
     return replace(contract, overrides=tuple(reason for _, reason in found))
 
 
 def compared(path: Path) -> tuple[Contract, list[tuple[str, str]]]:
-    """Return the contract, and kind and sentence of all that differs from it; raises ModelRefused without a model.
-
-    Raises ContractError, LockError and OSError where one of the three or the environment cannot be read.
-    """
+    """Return the contract, and kind and sentence of all that differs; raises ModelRefused, or why one is not read."""
     model, lock_copy, _ = files(path)
     if not model.is_file():
         told = "is a folder, not a model: move it away" if model.is_dir() else "is missing: train it (`make train`)"

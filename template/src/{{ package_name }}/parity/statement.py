@@ -5,7 +5,6 @@ harm. https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
 """
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -20,7 +19,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from . import environment, lock
+from . import environment, lock, needs
 
 # A name, not an address: `.example` belongs to nobody, for good. https://www.rfc-editor.org/rfc/rfc2606
 TYPES = {"_type": "https://in-toto.io/Statement/v1", "predicateType": "https://parity.example/model-contract/v1"}
@@ -100,7 +99,7 @@ def compose(file: Path, model: object, training: Mapping[str, Any], framework: I
         "code": code(lock.find_root()),
         "model": {"bytes": file.stat().st_size, "class": f"{kind.__module__}.{kind.__qualname__}"},
         "lock": {"name": copy_lock(lock_copy), "digest": {"sha256": digest(lock_copy)}},
-        "environment": packages(framework or distributions_of(kind)),
+        "environment": packages(framework or needs.distributions_of(kind)),
         "platform": machine(),
         **training,
     }
@@ -181,31 +180,8 @@ def packages(roots: Iterable[str]) -> dict[str, Any]:
         "signature": lock.signature(versions, environment.python_minor()),
         "python": platform.python_version(),
         "packages": dict(sorted(versions.items())),
-        "modelPackages": sorted(closure(roots) & versions.keys() or versions),
+        "modelPackages": sorted(needs.packages(roots) & versions.keys() or versions),
     }
-
-
-def distributions_of(kind: type) -> set[str]:
-    """Return the distributions that a class and its bases come from, this project left out."""
-    modules = {base.__module__.partition(".")[0] for base in kind.__mro__} - {__name__.partition(".")[0]}
-    known = importlib.metadata.packages_distributions()
-    return {name for module in modules for name in known.get(module, ())}
-
-
-def closure(roots: Iterable[str]) -> set[str]:
-    """Return the canonical names of installed distributions and of all that they require here."""
-    from packaging.requirements import Requirement  # noqa: PLC0415 - only training asks
-
-    present = {lock.canonical(found.name): found for found in importlib.metadata.distributions() if found.name}
-    seen: set[str] = set()
-    todo = list(roots)
-    while todo:
-        name = lock.canonical(todo.pop())
-        if name in present and name not in seen:
-            seen.add(name)
-            needed = [Requirement(text) for text in present[name].requires or ()]
-            todo += [each.name for each in needed if not each.marker or each.marker.evaluate({"extra": ""})]
-    return seen
 
 
 def code(root: Path | None) -> dict[str, str | bool | None]:

@@ -1,15 +1,18 @@
-"""The shared libraries that an image's packages need: what a wheel does not bring, Debian must.
+"""What packages need: other packages, and shared libraries, which a wheel may not bring and Debian then must.
 
-A missing one shows at the import that needs it, which may be a user's first request. Only an image is looked at: it
-has `ldd`, and its packages are the lock's. https://man7.org/linux/man-pages/man1/ldd.1.html
+A missing library shows at the import that needs it, which may be a user's first request. Only an image is looked at:
+it has `ldd`, and its packages are the lock's. https://man7.org/linux/man-pages/man1/ldd.1.html
 """
 
+import importlib.metadata
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from . import drift, environment, lock
 from .drift import Finding
 
 NAME = re.compile(r".+\.so(\.\d+)*")
@@ -20,7 +23,7 @@ OPTIONAL = "optional-libraries.txt"  # of .tools/: what only plugins need that n
 MISSING = re.compile(r"\t(?P<library>\S+) => not found")
 
 
-def missing(prefix: Path) -> Iterator[Finding]:
+def missing_libraries(prefix: Path) -> Iterator[Finding]:
     """Yield a finding for each library that a file below `prefix` needs and that is nowhere in the image."""
     files = sorted(path for path in prefix.rglob("*.so*") if NAME.fullmatch(path.name) and path.is_file())
     # A package may load its own library before the module that needs it, from a folder that ldd does not look into.
@@ -55,3 +58,36 @@ def _unresolved(files: list[Path]) -> Iterator[tuple[Path, str]]:
             file = Path(found["path"])
         elif found := MISSING.fullmatch(line):
             yield file, found["library"]
+
+
+def distributions_of(kind: type) -> set[str]:
+    """Return the distributions that a class and its bases come from, this project left out."""
+    modules = {base.__module__.partition(".")[0] for base in kind.__mro__} - {__name__.partition(".")[0]}
+    known = importlib.metadata.packages_distributions()
+    return {name for module in modules for name in known.get(module, ())}
+
+
+def packages(roots: Iterable[str]) -> set[str]:
+    """Return what the tool calls the distributions of these names and all that they require here.
+
+    conda's package need not be called as the distribution in it: `pytorch` brings `torch`.
+    """
+    names, native = required(roots), environment.native()
+    owners = native.owners(Path(sys.prefix)) if native else {}
+    return {owners.get(one.metadata, one.name) for one in drift.found() if one.name in names}
+
+
+def required(roots: Iterable[str]) -> set[str]:
+    """Return the canonical names of installed distributions and of all that they require here."""
+    from packaging.requirements import Requirement  # noqa: PLC0415 - only training asks
+
+    present = {lock.canonical(found.name): found for found in importlib.metadata.distributions() if found.name}
+    seen: set[str] = set()
+    todo = list(roots)
+    while todo:
+        name = lock.canonical(todo.pop())
+        if name in present and name not in seen:
+            seen.add(name)
+            needed = [Requirement(text) for text in present[name].requires or ()]
+            todo += [each.name for each in needed if not each.marker or each.marker.evaluate({"extra": ""})]
+    return seen
