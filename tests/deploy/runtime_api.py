@@ -12,17 +12,18 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import commands
+from loopback import Loopback
 
 RUNTIME = "/2018-06-01/runtime/"
 START_SECONDS = 60
 
 
-class Lambda(ThreadingHTTPServer):
+class Lambda(Loopback):
     """The Runtime API of one function on loopback: `events` go out, `said` comes in as (path, body)."""
 
     daemon_threads = True
@@ -86,7 +87,6 @@ def function(
 ) -> Iterator[tuple[Lambda, "subprocess.Popen[bytes]"]]:
     """Start a function's command as Lambda starts it; give the stand-in and the process, and kill it at the end."""
     with Lambda() as api:
-        threading.Thread(target=api.serve_forever, daemon=True).start()
         address = f"127.0.0.1:{api.server_port}"
         environment = commands.environment(AWS_LAMBDA_RUNTIME_API=address, APP_ENV="prod", **variables)
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=sys.stderr, stderr=sys.stderr)
@@ -95,4 +95,3 @@ def function(
         finally:
             process.kill()  # Lambda gives no warning either
             process.wait()
-            api.shutdown()

@@ -10,9 +10,8 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from types import MappingProxyType, ModuleType
 from typing import Any
 
@@ -23,6 +22,7 @@ import repositories
 import services
 from by_hand import conda
 from index import Index
+from loopback import Loopback
 
 USER, PASSWORD = "reader", "s3cret-of-the-index"
 PLANTED = "s3cret-that-was-planted"
@@ -96,11 +96,9 @@ def a_channel() -> Iterator[dict[str, str]]:
     variables = conda.prepare(Path(), "")
     channels = Path(variables["CONDA_CHANNEL_ALIAS"].removeprefix("file://"))
     handler = functools.partial(Quiet, directory=str(channels))
-    with ThreadingHTTPServer((HOST, 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+    with Loopback((HOST, 0), handler) as server:
         make_micromamba(channels.parent)
         yield variables | {"CONDA_CHANNEL_ALIAS": f"http://{HOST}:{server.server_port}"}
-        server.shutdown()
 
 
 class Quiet(SimpleHTTPRequestHandler):

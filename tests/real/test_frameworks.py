@@ -17,7 +17,7 @@ import links
 import rendering
 import repositories
 import torch_stand_in
-from by_hand import conda
+from index import Index
 from real import serving
 from repositories import Origin
 
@@ -25,9 +25,10 @@ pytestmark = pytest.mark.real
 
 NAMES = sorted(path.parent.name for path in links.ROOT.glob("frameworks/*/framework.yml"))
 OTHERS = [name for name in NAMES if name != links.FRAMEWORK]
-# conda has versions of its own, from a channel of its own; PyTorch's is not among the stand-in's packages.
-BY_CONDA = [f"{name} by {conda.NAME}" for name in OTHERS if name != "pytorch"]
-CASES = [*OTHERS, *(pytest.param(case, marks=pytest.mark.thorough) for case in BY_CONDA)]
+OTHER_TOOLS = [name for name in repositories.NAMES if name != repositories.DEFAULT]
+# By the default tool each, by the others those whose packages are within their reach: PyTorch's stand-in is uv's alone.
+BY_OTHERS = [f"{name} by {tool}" for name in OTHERS if name != "pytorch" for tool in OTHER_TOOLS]
+CASES = [*OTHERS, *(pytest.param(case, marks=pytest.mark.thorough) for case in BY_OTHERS)]
 STAND_INS = {"pytorch": torch_stand_in.served}
 # What a report says of a framework that keeps its randomness to itself.
 OWN_SEED = {"jax": "jax.random.key", "lightgbm": "without a seed", "xgboost": "without a seed"}
@@ -48,7 +49,7 @@ def framework(case: tuple[str, str]) -> str:
 
 @pytest.fixture(scope="module")
 def made(
-    case: tuple[str, str], template: Path, tmp_path_factory: pytest.TempPathFactory, patch: str
+    case: tuple[str, str], template: Path, tmp_path_factory: pytest.TempPathFactory, patch: str, index: Index
 ) -> Iterator[Origin]:
     """The framework's repository, set up and trained."""
     framework, tool = case
@@ -56,7 +57,7 @@ def made(
     plain = nullcontext((template, {"python_patch": patch}))
     with STAND_INS.get(framework, lambda *_: plain)(template, folder.parent) as (source, answers):
         rendering.render(source, folder, ml_framework=framework, package_manager=tool, **answers)
-        origin = Origin(folder, repositories.module(tool), "")
+        origin = Origin(folder, repositories.module(tool), "" if tool == repositories.DEFAULT else index.url)
         with pytest.MonkeyPatch.context() as shell:
             # A test runner may ask for no bytecode: a user's shell does not, and PyTorch is compiled for seconds.
             shell.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
