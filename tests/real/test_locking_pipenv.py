@@ -169,6 +169,13 @@ def test_adding_edits_the_manifest_as_a_person_would(repository: Repository, ind
     assert repository.versions() == {**OLD, "extra-one": "1.0"}
 
 
+def test_what_another_platform_needs_is_locked_in_an_exact_version(repository: Repository, index: Index) -> None:
+    index.plant(Planted("elsewhere", "1.0"))
+    repository.run("--add", "elsewhere==1.0; sys_platform == 'win32'")
+    locked = json.loads(repository.manifest.with_name("Pipfile.lock").read_bytes())["default"]["elsewhere"]
+    assert (locked["version"], len(locked["hashes"])) == ("==1.0", 1)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -176,6 +183,9 @@ def test_adding_edits_the_manifest_as_a_person_would(repository: Repository, ind
         (("--add", "nothere"), "No matching distribution found for nothere"),
         (("--add", "lib>=9"), "lib>=9"),
         (("--add", "x @ https://files.example/x.whl"), "take a release"),
+        (("--add", "base>=1; sys_platform == 'win32'"), "give it one with == in Pipfile"),
+        (("--add", "base; sys_platform == 'win32'"), "give it one with == in Pipfile"),
+        (("--add", "base==1.*; sys_platform == 'win32'"), "give it one with == in Pipfile"),
     ],
 )
 def test_what_fails_changes_nothing(repository: Repository, words: tuple[str, ...], told: str) -> None:

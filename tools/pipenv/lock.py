@@ -224,11 +224,29 @@ def pins_of(folder: Path) -> Pins:
     document = lock_reader.read(folder, LOCK)
     found = {canonicalize_name(k): v for key in lock_reader.GROUPS for k, v in document[key].items() if "version" in v}
     pins: Pins = {name: entry["version"] for name, entry in found.items()}
-    for line in (line for lines in lock_reader.asked(folder)["wanted"].values() for line in lines):
-        wanted = Requirement(line)
+    for wanted in wanted_in(folder):
         if not _fits(pins.get(canonicalize_name(wanted.name), ""), wanted.specifier):
             del pins[canonicalize_name(wanted.name)]
     return pins
+
+
+def wanted_in(folder: Path) -> list[Requirement]:
+    """Return all that the manifest of a folder asks for."""
+    return [Requirement(line) for lines in lock_reader.wanted(folder).values() for line in lines]
+
+
+def lockable(folder: Path) -> None:
+    """Raise LockingError for what another platform needs in any but an exact version, which Pipenv locks wrongly.
+
+    https://github.com/pypa/pipenv/issues/6231
+    """
+    for wanted in wanted_in(folder):
+        elsewhere = wanted.marker and not wanted.marker.evaluate()
+        if elsewhere and not re.fullmatch("==[^*,]+", str(wanted.specifier)):
+            raise LockingError(
+                f"{wanted.name} is not for this platform ({wanted.marker}), and of such a one Pipenv locks only an"
+                f" exact version: give it one with == in {MANIFEST}, or leave it out. Nothing was changed."
+            )
 
 
 def requirement(line: str) -> Requirement:
@@ -298,6 +316,7 @@ def make(options: argparse.Namespace) -> None:
         before = pins_of(folder)
         if options.add:
             add(folder, options.add, TABLES[options.dev])
+        lockable(folder)
         if options.upgrade:
             upgrade(folder, options.upgrade)
         else:

@@ -148,10 +148,16 @@ def asked(root: Path) -> dict[str, Any]:
     """Return what the manifest asks for, and what the lock was made for, as pairs; raises ValueError."""
     manifest, meta = read(root, MANIFESTS[0]), _document(root)["_meta"]
     return {
-        "wanted": {group: _lines(manifest.get(table, {})) for group, table in TABLES.items()},
+        "wanted": wanted(root),
         "digest": (digest(root), meta.get("hash", {}).get("sha256", "")),
         "python": (_python(manifest.get("requires", {})), _python(meta.get("requires", {}))),
     }
+
+
+def wanted(root: Path) -> dict[str, list[str]]:
+    """Return what the manifest asks for, by group, as PEP 508 spells it; raises ValueError."""
+    manifest = read(root, MANIFESTS[0])
+    return {group: _lines(manifest.get(table, {})) for group, table in TABLES.items()}
 
 
 def _categories(manifest: Entry) -> list[str]:
