@@ -62,6 +62,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     ".yml": yaml.safe_load,
     "Dockerfile": dockerfile,
     "Makefile": makefile,
+    "Pipfile": tomllib.loads,
     ".env": env,
 }
 

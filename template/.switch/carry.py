@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ ROOT, OLD, PROJECT = check_lock.ROOT, lock_reader.NAME, check_lock.PROJECT
 WHY = "  # "  # the templates of the manifests part a requirement from its comment here
 COMMIT = re.compile(r"[0-9a-f]{40,64}")
 GIT = re.compile(r"(git\+\w+://[^@/]*@?[^@#]*)(?:@([^#]*))?(#.*)?")
+BUILD = re.compile(r"(?<=[\w.]) +[\w*]+$")
 ITEM = re.compile(r"""(?:- *)?["']?(?P<name>[A-Za-z0-9][\w.-]*)""")
 INCLUDED = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]*(\S+)")
 Groups = dict[str, list[str]]
@@ -37,6 +39,8 @@ class Repository:
         self.constraints = str(told.get("constraints", ""))
         # The index of one's own for some packages, {} for none.
         self.source: Mapping[str, Any] = told.get("source") or {}
+        # What the template asks for because of the answers' framework and accelerator.
+        self.of_framework: list[str] = told.get("of_framework", [])
 
     def text(self, name: str) -> str:
         """Return a file, "" where there is none."""
@@ -60,6 +64,7 @@ class Carried(NamedTuple):
     constraints: Sequence[str]
     left: Sequence[str]  # what cannot be carried, one line each
     same: bool  # every requirement as it was
+    own: Sequence[str]  # of the framework, as the template says it to the new tool: not in groups
 
 
 class Scanned(NamedTuple):
@@ -122,8 +127,13 @@ def explained(line: str, whys: Mapping[str, str]) -> str:
 
 
 def name_of(line: str) -> str:
-    """Return the canonical name of what a requirement asks for."""
-    return canonicalize_name(Requirement(line).name)
+    """Return the canonical name of what a requirement asks for; one of conda's may end with a build, as in `cuda*`."""
+    return canonicalize_name(Requirement(without_build(line)).name)
+
+
+def without_build(line: str) -> str:
+    """Return a requirement without the build that conda's may ask for: what PEP 508 can say of it."""
+    return BUILD.sub("", line)
 
 
 def head(requirement: Requirement) -> str:
@@ -174,13 +184,33 @@ def fitted(line: str, new: Repository) -> tuple[str, str]:
     lost = [kind for kind in ("marker", "extra") if _has(requirement, kind) and not new.carries(f"{kind}s")]
     if not lost:
         return line, ""
-    linux = {"os_name": "posix", "platform_system": "Linux", "sys_platform": "linux"}
-    here = {key: str(value) for key, value in default_environment().items()} | linux
-    if "marker" in lost and requirement.marker and not requirement.marker.evaluate(here):
-        return "", f"{line}: not for Linux, where {new.name}'s lock is needed."
+    if "marker" in lost and not on_linux(requirement):
+        return "", not_for_linux(line, new)
     requirement.extras = set() if "extra" in lost else requirement.extras
     requirement.marker = None if "marker" in lost else requirement.marker
     return tidy(str(requirement)), f"{line}: {new.name} has it without its {' and '.join(lost)}."
+
+
+def on_linux(requirement: Requirement) -> bool:
+    """Tell whether a requirement's marker holds for this Python on Linux."""
+    linux = {"os_name": "posix", "platform_system": "Linux", "sys_platform": "linux"}
+    here = {key: str(value) for key, value in default_environment().items()} | linux
+    return not requirement.marker or requirement.marker.evaluate(here)
+
+
+def not_for_linux(line: str, new: Repository) -> str:
+    """Return why a requirement is left out of a lock that is for Linux first."""
+    return f"{line}: not for Linux, where {new.name}'s lock is needed."
+
+
+def once(lines: Sequence[str], new: Repository, left: list[str]) -> Iterator[str]:
+    """Yield the requirements; where a name may stand once and has several, those for Linux: the rest is in `left`."""
+    times = Counter[str]() if new.carries("repeats") else Counter(map(name_of, lines))
+    for line in lines:
+        if times[name_of(line)] <= 1 or on_linux(Requirement(line)):
+            yield line
+        else:
+            left.append(not_for_linux(line, new))
 
 
 def _has(requirement: Requirement, kind: str) -> bool:
@@ -220,27 +250,52 @@ def locked(old: Repository) -> list[dict[str, Any]]:
 def carried(old: Repository, stock: Repository, new: Repository) -> Carried:
     """Return what the old manifest asks for, as the new tool can have it; `stock` is the old tool's render."""
     document = tomllib.loads(old.text(PROJECT))
-    own = document.get("tool", {}).get(OLD, {}) if PROJECT in old.manifests else {}
-    left = [*_of_project(document, own, stock, new)]
+    table = document.get("tool", {}).get(OLD, {}) if PROJECT in old.manifests else {}
+    left = [*_of_project(document, table, stock, new)]
     keeping = old.carries("git") and new.carries("git")
     asked, known = _asked(old, left)
-    sources = _elsewhere(own, stock)
+    plain = {group: [tied.free(line, stock.source) for line in lines] for group, lines in asked.items()}
+    plain["runtime"], own, gone = _exchanged(plain["runtime"], stock, new, left)
+    sources = _elsewhere(table, stock)
     whys: dict[str, str] = {}
     for manifest in old.manifests:
         found = scan(old.text(manifest), stock.text(manifest), known, old.tool, quoted=manifest == PROJECT)
         whys = {**found.whys, **whys}
-        left += [] if manifest == PROJECT else [f"{manifest}: {line}" for line in found.rest]
+        rest = [line for line in found.rest if "".join(line.split()) not in gone]
+        left += [] if manifest == PROJECT else [f"{manifest}: {line}" for line in rest]
         # A package of another index, asked for without it, would be somebody else's package of that name.
         sources |= dict.fromkeys(found.elsewhere, "another place")
     versions = {package["name"]: package["version"] for package in locked(old)}
-    plain = {group: [tied.free(line, stock.source) for line in lines] for group, lines in asked.items()}
-    fitting = {group: [*_fitted(lines, new, sources, left, keeping=keeping)] for group, lines in plain.items()}
+    single = {group: [*once(lines, new, left)] for group, lines in plain.items()}
+    fitting = {group: [*_fitted(lines, new, sources, left, keeping=keeping)] for group, lines in single.items()}
     groups: Groups = {group: [tied.tied(one, new.tool, versions) for one in lines] for group, lines in fitting.items()}
     limits = _constraints(old, document)
     if not new.constraints:
         left += [f"{line}: a constraint, which {new.name} does not know." for line in limits]
-    same = old.manifests == new.manifests and groups == asked and "dev-dependencies" not in own
-    return Carried(groups, whys, limits if new.constraints else [], left, same)
+    same = old.manifests == new.manifests and groups == asked and not own and "dev-dependencies" not in table
+    return Carried(groups, whys, limits if new.constraints else [], left, same, own)
+
+
+def _exchanged(
+    lines: list[str], stock: Repository, new: Repository, left: list[str]
+) -> tuple[list[str], list[str], set[str]]:
+    """Return the requirements without the template's own that it has otherwise now, what it has, and what was listed.
+
+    Where you have changed one of its own, all are carried as yours, and what it has now goes into `left`.
+    """
+    gone = {tidy(without_build(line)): line for line in stock.of_framework if line not in new.of_framework}
+    come = [line for line in new.of_framework if line not in stock.of_framework]
+    if gone.keys() <= {*lines}:
+        listed = {_as_listed(line, stock.names) for line in gone.values()}
+        return [line for line in lines if line not in gone], come, listed
+    left += [f"{line}: what the template asks for now; it is left out, since you ask otherwise." for line in come]
+    return lines, [], set()
+
+
+def _as_listed(line: str, names: Mapping[str, str]) -> str:
+    """Return a requirement as an item of a list has it, by the name that is known there and without spaces."""
+    name = Requirement(without_build(line)).name
+    return "".join(f"-{names.get(name, name)}{line[len(name) :]}".split())
 
 
 def _elsewhere(own: Mapping[str, Any], stock: Repository) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from carry import OLD, PROJECT, ROOT, Repository
 ANSWERS = check_lock.ANSWERS
 ASIDE = Path("switched", OLD)
 BACK = "git restore -SWs HEAD . && git clean -fd . && make setup"
-# In the place of what the framework asks for: it stands among the requirements already.
+# In the place of what the framework asks for: it stands among the requirements already, but for what is exchanged.
 NOTHING: list[str] = []
 KINDS = {"pip": "a package index", "channel": "a channel"}  # what an index of one's own is to a tool
 TOOL = "package_manager"  # the answer that a word alone changes
@@ -185,7 +185,8 @@ class Switch:
         if place.endswith(".txt"):
             said = {group: [f"-c {place}", *lines] for group, lines in said.items()}
             files[place] = "".join(f"{line}\n" for line in limits)
-        new = render(self.fresh.root, **self.answers, common=said, required=NOTHING)
+        own = [carry.explained(line, whys) for line in self.carried.own]
+        new = render(self.fresh.root, **self.answers, common=said, required=own)
         files |= {name: new.text(name) for name in new.manifests}
         keep = keep and self.carried.same
         text = pyproject.exchanged(self.project, self.stock.text(PROJECT), new.text(PROJECT), keep=keep)
@@ -211,7 +212,7 @@ class Switch:
 
     def direct(self) -> set[str]:
         """Return the names that the manifest asks for."""
-        return {carry.name_of(line) for lines in self.carried.groups.values() for line in lines}
+        return {carry.name_of(line) for lines in (*self.carried.groups.values(), self.carried.own) for line in lines}
 
     def after(self) -> dict[str, str]:
         """Return what is locked now, by the names that the old tool has."""

@@ -328,3 +328,25 @@ def test_only_the_templates_own_tie_is_no_news() -> None:
     data = {**links.data("pipenv"), "source": OWN_INDEX}
     found = carry.scan(text, "[packages]\n", {"torch": "torch", "alpha": "alpha"}, data)
     assert (found.elsewhere, found.rest) == (["alpha"], ['alpha = {version = "*", index = "theirs"}'])
+
+
+def test_of_a_name_on_several_lines_a_tool_that_may_have_one_gets_that_for_linux() -> None:
+    lines = ["a>=1 ; sys_platform == 'darwin'", "a[x]>=1 ; sys_platform == 'linux'", "b ; sys_platform == 'darwin'"]
+    left: list[str] = []
+    assert [*carry.once(lines, described("pipenv"), left)] == lines[1:]
+    assert left == [f"{lines[0]}: not for Linux, where pipenv's lock is needed."]
+    assert [*carry.once(lines, described("pip-tools"), [])] == lines
+
+
+@pytest.mark.parametrize(
+    ("line", "plain"),
+    [
+        ("torch>=2.12,<2.16 cuda*", "torch>=2.12,<2.16"),
+        ("torch>=2.12,<2.16", "torch>=2.12,<2.16"),
+        ("alpha ; sys_platform == 'linux'", "alpha ; sys_platform == 'linux'"),
+        (GIT, GIT),
+    ],
+)
+def test_a_build_of_condas_is_no_part_of_a_requirement(line: str, plain: str) -> None:
+    assert carry.without_build(line) == plain
+    assert carry.name_of(line) in {"torch", "alpha"}
