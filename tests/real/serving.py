@@ -48,7 +48,7 @@ def served(folder: Path, *command: str) -> Iterator[tuple[int, "subprocess.Popen
         sys.stdout.write(process.communicate(timeout=30)[0])  # shown where the test fails
 
 
-def contract(repository: Path) -> dict[str, Any]:
-    """Return the contract of the trained model."""
-    document: dict[str, Any] = json.loads((repository / "models/champion.joblib.contract.json").read_text())
+def contract(repository: Path, model: str = "champion.joblib") -> dict[str, Any]:
+    """Return the contract of the trained model; the name of its file follows the framework."""
+    document: dict[str, Any] = json.loads((repository / "models" / f"{model}.contract.json").read_text())
     return document

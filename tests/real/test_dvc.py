@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import commands
+import links
 import rendering
 from real import serving
 
@@ -34,8 +35,12 @@ def install(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def trained(template: Path, tmp_path_factory: pytest.TempPathFactory, patch: str) -> Path:
     """A repository after `make setup repro`, committed, with a folder as its remote."""
-    folder = tmp_path_factory.mktemp("dvc") / "demo"
-    rendering.render(template, folder, data_versioning="dvc", python_patch=patch)
+    return begun(template, tmp_path_factory.mktemp("dvc") / "demo", python_patch=patch)
+
+
+def begun(template: Path, folder: Path, **answers: str) -> Path:
+    """Return a repository with DVC after its first training, as `trained` describes it."""
+    rendering.render(template, folder, data_versioning="dvc", **answers)
     commands.succeed(folder, "git", "init", "--quiet")
     commands.succeed(folder, "make", "setup")
     rendering.commit(folder, "Start")
@@ -60,9 +65,9 @@ def locked(folder: Path) -> dict[str, Any]:
     return stages
 
 
-def learned(folder: Path) -> dict[str, Any]:
+def learned(folder: Path, model: str = "champion.joblib") -> dict[str, Any]:
     """Return what the contract of the model says."""
-    predicate: dict[str, Any] = serving.contract(folder)["predicate"]
+    predicate: dict[str, Any] = serving.contract(folder, model)["predicate"]
     return predicate
 
 
@@ -155,6 +160,13 @@ def test_a_commit_of_then_brings_back_data_and_model_of_then(repository: Path) -
     assert (repository / "models/champion.joblib").read_bytes() == model
 
 
+def test_a_stage_that_is_forced_trains_the_same_model_again(repository: Path) -> None:
+    before = (repository / "models/champion.joblib").read_bytes()
+    printed = commands.succeed(repository, "make", "repro", "ARGS=--force")
+    assert "Running stage 'train'" in printed
+    assert (repository / "models/champion.joblib").read_bytes() == before
+
+
 def test_a_training_that_fails_leaves_the_model_of_before(repository: Path) -> None:
     before = (repository / "models/champion.joblib").read_bytes()
     training = repository / "src/my_model/training.py"
@@ -164,6 +176,53 @@ def test_a_training_that_fails_leaves_the_model_of_before(repository: Path) -> N
     assert commands.run(repository, "make", "repro").status != 0
     assert (repository / "models/champion.joblib").read_bytes() == before
     assert verify(repository).status == 0
+
+
+# A line of model.py that decides about the model, and another in its place.
+PARAMETERS = {
+    "jax": ('"epochs": 20,', '"epochs": 10,'),
+    "lightgbm": ("ROUNDS = 100\n", "ROUNDS = 50\n"),
+}
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("framework", PARAMETERS)
+def test_another_framework_trains_under_dvc_and_its_model_comes_back(
+    template: Path, tmp_path: Path, patch: str, framework: str
+) -> None:
+    folder = begun(template, tmp_path / "demo", ml_framework=framework, python_patch=patch)
+    name = links.framework_data(framework)["model_file"]
+    first, model = learned(folder, name), (folder / "models" / name).read_bytes()
+    (data,) = locked(folder)["data"]["outs"]
+    assert first["data"]["files"] == [{"name": DATA, "digest": {"md5": data["md5"]}}]
+    assert first["data"]["digest"]["sha256"] == BUNDLED
+    assert {out["path"] for out in locked(folder)["train"]["outs"]} == {
+        *(f"models/{name}{ending}" for ending in ("", ".lock", ".contract.json")),
+        "metrics.json",
+    }
+    assert verify(folder, "--deep", "--strict").status == 0
+    assert "up to date" in commands.succeed(folder, DVC, "status")
+    assert rendering.git(folder, "status", "--porcelain") == ""
+
+    # Another parameter is another model; the commit of then has the one of then, which is served.
+    source, (old, new) = folder / "src/my_model/model.py", PARAMETERS[framework]
+    text = source.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    source.write_text(text.replace(old, new), encoding="utf-8")
+    commands.succeed(folder, "make", "repro")
+    assert learned(folder, name)["parameters"] != first["parameters"]
+    assert (folder / "models" / name).read_bytes() != model
+    commands.succeed(folder, DVC, "push")
+    commands.succeed(folder, "git", "checkout", "--quiet", "--force", "first")
+    commands.succeed(folder, DVC, "checkout")
+    assert (folder / "models" / name).read_bytes() == model
+    assert verify(folder, "--strict").status == 0
+    with serving.served(folder) as (port, _):
+        answer = serving.ask(port, "POST", "/predict", serving.example(folder), key=serving.KEY)
+    assert answer.status == 200
+    # The same seed and the same data give the same bits, trained by a stage too.
+    commands.succeed(folder, "make", "repro", "ARGS=--force")
+    assert (folder / "models" / name).read_bytes() == model
 
 
 @pytest.mark.thorough

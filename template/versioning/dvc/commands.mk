@@ -22,9 +22,9 @@ data: ## - Bring the data that dvc.lock names, where there is none
 	@test -e '$(DATA)' || { $(MAKE) --no-print-directory dvc && \
 		if $(DVC) remote list | grep -q .; then $(DVC) pull '$(DATA)'; else $(DVC) repro data; fi; }
 
-# Without what is said to this make: ARGS is for DVC, and its stages call make.
+# Without what is said to this make: ARGS is for DVC, and its stages call make, which would hand it to the training.
 repro: dvc .env | .venv/bin/python ## - Run the stages of dvc.yaml whose dependencies changed (ARGS=--force)
-	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(DVC) repro $(ARGS)
+	@env -u ARGS -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(DVC) repro $(ARGS)
 
 train test reproduce: | data
 
