@@ -12,12 +12,10 @@ from sphinx.application import Sphinx
 
 DOCS = Path(__file__).resolve().parent
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(((?!\w+:|#)[^)\s#]+)(?:#[^)\s]*)?\)")
-SECTIONS = {
-    "Learn": ("tutorial/*", "workshop/*"),
-    "Do": ("adopt", "how-to/*"),
-    "Understand": ("explanation/*", "decisions/0000-*"),
-    "Look up": ("reference/*", "frameworks", "changelog"),
-}
+SECTION = re.compile(r"^## (.+)\n((?:(?!## ).*\n?)*)", re.MULTILINE)
+PAGE = re.compile(r"\]\(([\w/-]+)\.md\)")
+# The sidebar lists what the start page does; below these, whatever else lies in their folder.
+PARENTS = ("workshop/README", "decisions/0000-how-to-read")
 
 project = "Parity"
 author = "Parity"
@@ -37,11 +35,6 @@ html_static_path = ["site.css"]
 html_css_files = ["site.css"]
 
 
-def pages(pattern: str) -> list[str]:
-    """Return the pages that a pattern of SECTIONS stands for, as Sphinx calls them."""
-    return [path.relative_to(DOCS).with_suffix("").as_posix() for path in sorted(DOCS.glob(f"{pattern}.md"))]
-
-
 def tree(title: str, names: list[str]) -> str:
     """Return a list of pages for the sidebar, which the page itself does not show."""
     return "\n".join(
@@ -49,12 +42,13 @@ def tree(title: str, names: list[str]) -> str:
     )
 
 
-def contents(name: str) -> str:
-    """Return what a page is the parent of: the first one of all, the one on decisions of each."""
+def contents(name: str, text: str) -> str:
+    """Return what a page is the parent of: the first one of all that it links to, by heading."""
     if name == root_doc:
-        found = {title: [page for one in patterns for page in pages(one)] for title, patterns in SECTIONS.items()}
-        return "".join(tree(title, names) for title, names in found.items())
-    return tree("Decisions", pages("decisions/*")[1:]) if name.startswith("decisions/0000-") else ""
+        return "".join(tree(title, PAGE.findall(below)) for title, below in SECTION.findall(text))
+    beside = sorted((DOCS / name).parent.glob("*.md"))
+    names = [path.relative_to(DOCS).with_suffix("").as_posix() for path in beside]
+    return tree("Pages", [one for one in names if one != name]) if name in PARENTS else ""
 
 
 def for_the_site(_: Sphinx, name: str, source: list[str]) -> None:
@@ -64,7 +58,7 @@ def for_the_site(_: Sphinx, name: str, source: list[str]) -> None:
     def within(link: re.Match[str]) -> str:
         return link[0] if (folder / link[2]).resolve().is_relative_to(DOCS) else link[1]
 
-    source[0] = LINK.sub(within, source[0]) + contents(name)
+    source[0] = LINK.sub(within, source[0]) + contents(name, source[0])
 
 
 def setup(app: Sphinx) -> None:

@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import jinja2
+
 import commands
 import interrogation
 import rendering
@@ -97,12 +99,23 @@ def interview(template: Path) -> str:
     """Return the questions as Copier asks them, with the answers that it takes by default."""
     with tempfile.TemporaryDirectory() as folder:
         answers = interrogation.Interrogation(template, Path(folder)).ask()
-    asked = {name: said for name, said in interrogation.questions(template).items() if said.get("ask", True) is True}
+    every = interrogation.questions(template).items()
+    asked = {name: said for name, said in every if is_asked(said.get("ask", "True"), answers)}
     shown = [(f"$ copier copy {'…/parity'} my-model", "strong"), ("", "")]
     for name, said in asked.items():
-        shown += [(said["help"].splitlines()[0], ""), (f"   {answers[name] or '(none)'}", "good")]
+        shown += [(said["help"].splitlines()[0], ""), (f"   {answered(answers[name])}", "good")]
     width = max(len(line) for line, _ in shown) * CHARACTER + 2 * MARGIN
     return picture("The interview", width, len(shown) * LINE + 2 * MARGIN, lines(shown, MARGIN, MARGIN + 14))
+
+
+def is_asked(when: str, answers: Mapping[str, object]) -> bool:
+    """Tell whether a question is asked of somebody who takes every default: `when` is its condition in Jinja."""
+    return jinja2.Template(when, undefined=jinja2.StrictUndefined).render(answers) == "True"
+
+
+def answered(answer: object) -> str:
+    """Return an answer as Copier shows it once it is given."""
+    return {"True": "Yes", "False": "No", "": "(none)"}.get(str(answer), str(answer))
 
 
 def owners(table: str) -> str:

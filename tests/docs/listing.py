@@ -14,7 +14,8 @@ FOLDER = rendering.ROOT / "docs" / "reference"
 VERBS = """\
 # The verbs
 
-What `make` does in a repository. `make help` lists those of every day, `make help-all` all.
+What `make` does in a repository. `make help` lists those of every day, `make help-all` all. A verb of your own goes
+into `Makefile.local` ([how](../how-to/update.md#what-is-changed-and-what-never-is)).
 
 This page is written by `make docs` from the rendered Makefile and README; a test compares the two.
 

@@ -1,5 +1,7 @@
 """Level static: each command on a page is one that a test types, or says why not; and what pages list is there."""
 
+import ast
+import os
 import re
 import shutil
 import tempfile
@@ -217,6 +219,61 @@ def test_a_link_that_leads_nowhere_ends_the_build_of_the_site(tmp_path: Path) ->
         shutil.copy(rendering.ROOT / "docs" / name, tmp_path / "docs")
     (tmp_path / "docs/index.md").write_text("# Here\n\n[gone](index.md#no-such-heading)\n", encoding="utf-8")
     assert "no-such-heading" in commands.refuse(tmp_path, *site(tmp_path / "docs", tmp_path / "site"))
+
+
+def linked(name: str) -> set[str]:
+    """Return the pages that a page leads to by links outside of its blocks."""
+    found = re.findall(r"\]\(([^)\s#:]+\.md)(?:#[^)\s]*)?\)", reading.prose(reading.text_of(name)))
+    return {Path(os.path.normpath(Path(name).parent / one)).as_posix() for one in found} - {name}
+
+
+PAGES = [name for name in reading.pages() if name != reading.RENDERED]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_leads_on(name: str) -> None:
+    assert linked(name), "nothing on it leads to another page"
+
+
+def test_the_start_page_leads_to_every_other_one() -> None:
+    seen: set[str] = set()
+    ahead = {"docs/index.md"}
+    while ahead:
+        seen |= ahead
+        ahead = {two for one in ahead for two in linked(one) if two in PAGES} - seen
+    assert {*PAGES} - seen == {"README.md"}
+    by_itself = {*linked("docs/index.md")}
+    below = {name for name in PAGES if re.match(r"docs/(workshop|decisions)/", name)}
+    assert {*PAGES} - below - by_itself == {"README.md", "docs/index.md"}, (
+        "only a folder's own start page lists its pages"
+    )
+
+
+def python_of_the_package() -> list[reading.Block]:
+    """Return the blocks of Python that import the package as code outside of it does."""
+    kept = re.compile(r"^from my_model", re.MULTILINE)
+    return [one for one in every_block() if one.language == "python" and kept.search(one.text)]
+
+
+@pytest.mark.parametrize("shown", python_of_the_package(), ids=str)
+def test_python_on_a_page_names_what_the_package_has(shown: reading.Block, repository: Path) -> None:
+    code = re.sub(r"^%.*$", "", shown.text, flags=re.MULTILINE)  # IPython's own commands
+    tree = ast.parse(code)
+    modules: dict[str, Path] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            folder = repository / "src" / node.module.replace(".", "/")
+            modules |= {one.asname or one.name: folder / f"{one.name}.py" for one in node.names}
+    assert modules
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            assert node.attr in names(modules[node.value.id]), f"{node.value.id} has no {node.attr}"
+
+
+def names(module: Path) -> set[str]:
+    """Return what a module defines."""
+    body = ast.parse(module.read_text(encoding="utf-8")).body
+    return {one.name for one in body if isinstance(one, ast.FunctionDef | ast.ClassDef)}
 
 
 def definitions(text: str) -> dict[str, str]:
