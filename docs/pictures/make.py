@@ -110,7 +110,8 @@ def interview(template: Path) -> str:
 
 def is_asked(when: str, answers: Mapping[str, object]) -> bool:
     """Tell whether a question is asked of somebody who takes every default: `when` is its condition in Jinja."""
-    return jinja2.Template(when, undefined=jinja2.StrictUndefined).render(answers) == "True"
+    said: str = jinja2.Template(when, undefined=jinja2.StrictUndefined).render(answers)
+    return said == "True"
 
 
 def answered(answer: object) -> str:

@@ -35,8 +35,8 @@ HEAD = """\
 # The questions
 
 Copier asks these, in this order, and records the answers in `.copier-answers.yml`. `copier copy --defaults` asks
-nothing, `--data name=answer` answers one beforehand. To change an answer later: `make switch TO=name=answer` for the
-tool, Python or CI, and [`copier update`](../how-to/update.md#another-answer) for the others.
+nothing, `--data name=answer` answers one beforehand. To change an answer later: `make switch TO=name=answer`
+([how](../how-to/switch.md)), for all but `package_name`, which files of yours import.
 
 This page is written by `make docs` from `copier.yml`; a test compares the two.
 """
