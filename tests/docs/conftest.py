@@ -47,6 +47,8 @@ def origin(parity: Path, tmp_path_factory: pytest.TempPathFactory, patch: str, i
         if tool not in made:
             folder = tmp_path_factory.mktemp("docs") / "my-model"
             rendering.git(parity, "checkout", "--quiet", "v1.0.0")
+            if made:  # Copier takes the newest tag, and each tool's repository is to be one version behind
+                rendering.git(parity, "tag", "--delete", "v1.1.0")
             rendering.render(parity, folder, package_manager=tool, python_patch=patch)
             made[tool] = Origin(folder, repositories.module(tool), index.url)
             made[tool].make()
@@ -72,7 +74,8 @@ def start(shell: dict[str, str], origin: Callable[[str], Origin], tmp_path: Path
 
     def trained(tool: str) -> Place:
         made = origin(tool)
-        return made.folder, {**shell, **made.variables}
+        path = os.pathsep.join(filter(None, [shell["PATH"], made.variables.get("PATH")]))  # conda brings its own
+        return made.folder, {**shell, **made.variables, "PATH": path}
 
     def uncommitted(tool: str) -> Place:
         folder, variables = trained(tool)

@@ -336,7 +336,9 @@ def test_nothing_outside_a_tools_folder_asks_which_tool_it_is() -> None:
     # The kit and `make switch` are told the name, and compare nothing with it.
     assert asked == {
         "template/src/{{ package_name }}/parity/pins.toml.jinja": "{{ package_manager }}",
-        "template/.switch/tool.json.jinja": "{{ dict(tool, name=package_manager, source=source or {}) | to_json }}",
+        "template/.switch/tool.json.jinja": (
+            "{{ dict(tool, name=package_manager, source=source or {}, of_framework=of_framework) | to_json }}"
+        ),
     }
 
 
