@@ -5,7 +5,6 @@ weeks behind the package index. What is compared is the manifest that the progra
 locks are nearly empty, since the packages are gigabytes. tests/real/test_accelerators.py locks small ones.
 """
 
-import itertools
 import json
 import os
 import re
@@ -20,7 +19,6 @@ import pytest
 import commands
 import links
 import rendering
-from repositories import NAMES
 
 pytestmark = pytest.mark.update
 
@@ -52,11 +50,22 @@ stock, fresh = (render(scratch / name, **new, **none) for name, new in (("old", 
 plan = switch.Switch(stock, fresh, answers)
 print(json.dumps({"manifest": plan.manifest, "left": plan.carried.left}))
 """
+# What one kind of tool asks for otherwise than another; all else is carried as any requirement.
+DIFFERING = {"channel", "index", "linux"}
 COMPUTES = [
     (name, one)
     for name in sorted(path.parent.name for path in links.ROOT.glob("frameworks/*/framework.yml"))
-    for one in links.framework_data(name)["accelerators"]
+    for one, said in links.framework_data(name)["accelerators"].items()
+    if DIFFERING & said.keys()
 ]
+RING = ("uv", "poetry", "pip-tools", "pipenv", "conda")
+# In `make test` one direction of these.
+NOW = {
+    ("jax", "cuda"): ("uv", "conda"),
+    ("pytorch", "cpu"): ("conda", "pip-tools"),
+    ("pytorch", "cuda"): ("poetry", "conda"),
+    ("xgboost", "cuda"): ("conda", "uv"),
+}
 
 
 def planned(template: Path, folder: Path, answers: dict[str, str], new: dict[str, str]) -> tuple[Path, dict[str, Any]]:
@@ -92,18 +101,13 @@ def meaning(name: str, text: str) -> object:
 
 
 def directions() -> list[Any]:
-    """Return each framework and accelerator from each tool to each other: one direction of each in `make test`."""
-    every = [*itertools.permutations(NAMES, 2)]
-    now = {
-        ("jax", "cuda"): ("uv", "conda"),
-        ("pytorch", "cpu"): ("conda", "pip-tools"),
-        ("xgboost", "cuda"): ("conda", "uv"),
-    }
-    now |= {("pytorch", "cuda"): ("poetry", "conda")}
+    """Return each of them from each tool to its neighbours in a ring, both ways, and what `make test` takes."""
+    around = [*zip(RING, RING[1:] + RING[:1], strict=True)]
+    pairs = [*around, *((new, old) for old, new in around)]
     return [
-        pytest.param(chosen, pair, marks=[] if now.get(chosen) == pair else [pytest.mark.thorough])
+        pytest.param(chosen, pair, marks=[] if NOW.get(chosen) == pair else [pytest.mark.thorough])
         for chosen in COMPUTES
-        for pair in every
+        for pair in dict.fromkeys([*pairs, NOW.get(chosen, pairs[0])])
     ]
 
 
