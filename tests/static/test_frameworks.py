@@ -111,6 +111,17 @@ def test_a_framework_is_two_files_and_its_model_is_short(name: str) -> None:
     assert re.fullmatch(r"champion\.[a-z]+", links.framework_data(name)["model_file"])
 
 
+LINUX = {"platform_system": "Linux", "sys_platform": "linux"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_lock_for_linux_alone_is_asked_for_nothing_of_another_platform(name: str) -> None:
+    """Pipenv locks such a requirement wrongly: https://github.com/pypa/pipenv/issues/6231."""
+    for chosen in links.framework_data(name)["accelerators"].values():
+        markers = [Requirement(line).marker for line in chosen.get("linux", chosen["runtime"])]
+        assert all(marker.evaluate(LINUX) for marker in markers if marker)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_rendered_repository_holds_the_model_as_it_stands_and_its_name(
     template: Path, tmp_path: Path, name: str
