@@ -6,10 +6,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from .dated import LIST
 from .repository import (
     HERE,
     INSTALLED,
     MODEL,
+    NOBODY,
+    REBUILT,
     RENDERED,
     ROOT,
     SOURCE,
@@ -86,6 +89,48 @@ def replace_dockerfile(name: str) -> None:
     shutil.copyfile(HERE / name, ROOT / "Dockerfile")
 
 
+def rebase(tag: str) -> None:
+    """Give the image another base, without a digest, as whoever shrinks an image in a hurry."""
+    path = ROOT / "Dockerfile"
+    base, text = r"^(ARG PYTHON_IMAGE=\S+?)-slim\S*$", path.read_text(encoding="utf-8")
+    text, found = re.subn(base, rf"\1-{tag}", text, flags=re.MULTILINE)
+    if not found:
+        raise WorkshopError("Dockerfile has no line ARG PYTHON_IMAGE=…-slim…: do this exercise in a fresh copy.")
+    path.write_text(text, encoding="utf-8")
+
+
+def delete_library(name: str) -> None:
+    """Delete a shared library from the environment, wherever a package has brought it."""
+    files = [path for path in (ROOT / ".venv").rglob(f"{name}[-.]*so*") if not path.is_dir()]
+    if not files:
+        raise WorkshopError(f"No package here brings a {name}: do this exercise on Linux (WSL, the devcontainer).")
+    for path in files:
+        path.unlink()
+
+
+def write_list(name: str) -> None:
+    """Let a list of this folder be one of the repository's."""
+    shutil.copyfile(HERE / name, LIST)
+
+
+def install_demanded(requirement: str) -> None:
+    """Write a requirement into the manifest, lock and install, as a colleague's commit would."""
+    demand(requirement)
+    make("lock", "sync")
+
+
+def copy_commit(name: str) -> None:
+    """Check the commit out once more, beside the working tree."""
+    must("git", "worktree", "add", "--quiet", "--detach", REBUILT / name)
+
+
+def commit_demand(name: str, requirement: str) -> None:
+    """Commit one more requirement in such a copy."""
+    copy = REBUILT / name
+    must("make", "--no-print-directory", "-C", copy, "add", f"PKG={requirement}")
+    must("git", "-C", copy, *NOBODY, "commit", "--quiet", "--all", "--message", f"Ask for {requirement}")
+
+
 def keep_model(path: str) -> None:
     """Keep the model with its lock and contract elsewhere; train it first where it was not from a commit."""
     contract = (ROOT / f"{MODEL}.contract.json").read_text(encoding="utf-8")
@@ -106,4 +151,10 @@ BREAKS: dict[str, Callable[..., None]] = {
     "{} is added and installed": add,
     "the Dockerfile is {}": replace_dockerfile,
     "the model is kept as {}": keep_model,
+    "the list is {}": write_list,
+    "the image's base is {}": rebase,
+    "the environment has no {}": delete_library,
+    "{} is demanded, locked and installed": install_demanded,
+    "the commit is copied to {}": copy_commit,
+    "in the copy {} a commit asks for {}": commit_demand,
 }

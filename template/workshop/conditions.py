@@ -6,8 +6,12 @@ Each returns "" where it is true, else what is there instead. None says how to g
 import hashlib
 import json
 import re
+import tomllib
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+from . import dated, sizes
 from .repository import (
     ANSWER,
     BEFORE,
@@ -21,11 +25,18 @@ from .repository import (
     ROOT,
     SOURCE,
     TOOL,
+    WorkshopError,
     locked,
     run,
     verified,
 )
 
+# What of the libraries the image's build would miss here.
+MISSING = """
+import importlib, pathlib, sys
+libraries = importlib.import_module(f"{sys.argv[1]}.parity.libraries")
+print(*sorted({finding.name for finding in libraries.missing(pathlib.Path(sys.prefix))}))
+"""
 # The one draw of training.py: comparing it takes a second, two trainings half a minute.
 SPLIT = """
 import importlib, sys
@@ -39,6 +50,7 @@ DOCKERFILE = {
     "packages come from the lock": (r"pip-compile|pip install (?!.*(?:--require-hashes|--no-deps))|--user\b", False),
     "files are named, not a whole folder": (r"^(?:COPY|ADD) \. ", False),
     "secrets are not in a layer": (r"^(?:ENV|ARG) .*(?:KEY|PASSWORD|TOKEN|SECRET)\w*[= ]", False),
+    "C library is the one of the wheels": (r"^(?:FROM|ARG \w+=)\S*\s*\S*(?:alpine|musl)", False),
     "user is not root": (r"^USER (?!root\b|0\b)\w", True),
 }
 
@@ -70,11 +82,16 @@ def answered(*words: str) -> str:
     return "" if given == wanted else f"it names {len(given & wanted)} of {len(wanted)}{too_much}"
 
 
+def held(name: str, file: Path) -> bool:
+    """Tell whether a list of requirements, of whatever form, has one of that name."""
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    return bool(re.search(rf"^[\W_]*{re.escape(name)}(?![\w.-])", text, re.MULTILINE))
+
+
 def wanted(name: str) -> str:
     """Look for a requirement in the manifest."""
     file = RENDERED["by_hand"]["file"]
-    held = re.search(rf"^[\W_]*{re.escape(name)}(?![\w.-])", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
-    return "" if held else f"{file} does not"
+    return "" if held(name, ROOT / file) else f"{file} does not"
 
 
 def installed(name: str) -> str:
@@ -154,6 +171,71 @@ def dockerfile(rule: str) -> str:
     return "" if bool(re.search(pattern, lines, re.MULTILINE)) == wanted_there else "not yet"
 
 
+def listed(name: str) -> str:
+    """Look for a requirement in the list."""
+    return "" if held(name, dated.LIST) else f"{dated.LIST.name} does not"
+
+
+def hashed() -> str:
+    """Look for what in the list no hash proves."""
+    return ", ".join(dated.without_hash()) if dated.LIST.is_file() else f"there is no {dated.LIST.name}"
+
+
+def same_on(*days: str) -> str:
+    """Resolve the list on each day, and compare what it gives."""
+    try:
+        signatures = [dated.signature(dated.resolved(day))[:19] for day in days]
+    except WorkshopError as error:
+        return f"on one of them it gives nothing\n{error}"
+    return "" if len({*signatures}) == 1 else f"it gives {' and '.join(signatures)}"
+
+
+def library_found(name: str) -> str:
+    """Ask the guard of the image's build for libraries of that name that this environment lacks."""
+    done = run(PYTHON, "-c", MISSING, PACKAGE)
+    lacking = [library for library in done.stdout.split() if library.startswith(name)]
+    return "" if done.returncode == 0 and not lacking else f"missing: {', '.join(lacking) or done.stdout.strip()}"
+
+
+def same_shipped() -> str:
+    """Name what production has now and had not before the exercise, or the other way round."""
+    differs = sizes.shipped() ^ sizes.shipped(BEFORE)
+    return f"these differ: {', '.join(sorted(differs))}" if differs else ""
+
+
+def fits(megabytes: str) -> str:
+    """Compare the answer with what the production part weighs."""
+    return answered("zip" if sizes.together() <= int(megabytes) else "container")
+
+
+def other_tool(name: str) -> str:
+    """Compare the tool that a copy is rendered for with the one here."""
+    return "" if copied_tool(name)["name"] != TOOL["name"] else f"it is {TOOL['name']}, as here"
+
+
+def copied_tool(name: str) -> dict[str, Any]:
+    """Return what a copy says of its tool; of the tool here where there is no copy."""
+    file = REBUILT / name / "src" / PACKAGE / "parity" / "pins.toml"
+    return dict(tomllib.loads(file.read_text(encoding="utf-8"))["tool"]) if file.is_file() else TOOL
+
+
+def wanted_there(name: str, requirement: str) -> str:
+    """Look for a requirement in the manifest of a copy, whichever tool it has."""
+    files = [REBUILT / name / file for file in copied_tool(name)["manifests"]]
+    return "" if any(held(requirement, file) for file in files) else f"{', '.join(map(str, files))} do not"
+
+
+def committed_there(name: str) -> str:
+    """Ask git what is not committed in a copy."""
+    return run("git", "-C", REBUILT / name, "status", "--porcelain").stdout.strip()
+
+
+def green_there(name: str) -> str:
+    """Prove the chain in a copy: all but a model, which git does not keep."""
+    done = run(REBUILT / name / PYTHON, "-m", f"{PACKAGE}.parity", "verify")
+    return done.stdout.strip() if done.returncode else ""
+
+
 def answers_again(model: str) -> str:
     """Ask each environment that was rebuilt whether this model's contract holds there."""
     variables = {"MODEL_PATH": str(ROOT / model), "MODEL_POLICY": "strict"}
@@ -183,4 +265,14 @@ CONDITIONS: dict[str, Callable[..., str]] = {
     "the rows are split alike in every process": split_repeats,
     "the image's {}": dockerfile,
     "{} answers as it did": answers_again,
+    "the list still wants {}": listed,
+    "all that the list names has a hash": hashed,
+    "the list gives the same on {} and on {}": same_on,
+    "{} is where it is needed": library_found,
+    "production has what it had": same_shipped,
+    "your answer fits the {} MB of a zip": fits,
+    "the copy {} has another tool": other_tool,
+    "the copy {} still asks for {}": wanted_there,
+    "all of the copy {} is committed": committed_there,
+    "verify is green in the copy {}": green_there,
 }

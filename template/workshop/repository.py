@@ -77,9 +77,9 @@ def make(*words: str) -> str:
     return must("make", "--no-print-directory", *words)
 
 
-def verified() -> str:
+def verified(*options: str) -> str:
     """Return "" where the chain holds and has a model, else what `verify` prints."""
-    done = run(*PARITY, "verify")
+    done = run(*PARITY, "verify", *options)
     return done.stdout if done.returncode or not (ROOT / MODEL).is_file() else ""
 
 
@@ -140,7 +140,12 @@ def put_back() -> bool:
     for name in set(rebuilt()) - set(note["rebuilt"]):
         must("git", "worktree", "remove", "--force", REBUILT / name)
     ANSWER.unlink(missing_ok=True)
-    if verified():
+    # What is installed may be right, and the note of what was checked be of the lock that is gone.
+    if stashed or verified():
+        make("sync")
+    # A file that is gone or another is no other version, and `make sync` leaves it so.
+    if verified("--deep"):
+        shutil.rmtree(ROOT / ".venv", ignore_errors=True)
         make("sync")
     shutil.rmtree(STATE)
     return stashed

@@ -19,6 +19,12 @@ ENVIRONMENT: dict[str, str] = {}
 PLUGIN = (
     "poetry-plugin-pypi-mirror==0.6.5 --hash=sha256:a361e170f3189d3ea8e87a27932920a7934a72f6185d983d9643133c689dbd82\n"
 )
+# A worktree has a Poetry of its own, which is to see it as well; git names no commit of before where one is made.
+HOOK = """#!/bin/sh
+case $1 in *[1-9a-f]*) exit 0 ;; esac
+sh .tools/bootstrap.sh
+for site in .tools/venv/lib/python3.*/site-packages; do echo '{plugins}' >"$site/tests-plugin.pth"; done
+"""
 PLUGINS = rendering.ROOT / "build" / "poetry-plugins"
 
 
@@ -27,6 +33,9 @@ def prepare(root: Path, index: str) -> dict[str, str]:
     commands.succeed(root, "make", "--no-print-directory", "tools")
     (site,) = (root / ".tools" / "venv").glob("lib/python3.*/site-packages")
     (site / "tests-plugin.pth").write_text(f"{_plugins(root)}\n", encoding="utf-8")
+    if (hooks := root / ".git" / "hooks").is_dir():
+        (hooks / "post-checkout").write_text(HOOK.format(plugins=_plugins(root)), encoding="utf-8")
+        (hooks / "post-checkout").chmod(0o755)
     return {"POETRY_PYPI_MIRROR_URL": index}
 
 

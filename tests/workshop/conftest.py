@@ -1,6 +1,8 @@
 """For each tool a repository with the workshop, set up and trained once: its exercises leave it clean."""
 
 import os
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,14 +21,46 @@ TOOLS = [
 ]
 
 
+@pytest.fixture(scope="session")
+def with_this_python(tmp_path_factory: pytest.TempPathFactory, patch: str) -> Path:
+    """The template as a tagged repository that pins this machine's Python: a switch renders from it once more."""
+    folder = rendering.checkout(tmp_path_factory.mktemp("patched") / "parity")
+    pins = folder / "pins.yml"
+    text, found = re.subn(r"(?<=patch: )3\.13\..*", patch, pins.read_text(encoding="utf-8"))
+    assert found == 1
+    pins.write_text(text, encoding="utf-8")
+    rendering.commit(folder, "First", tag="v1.0.0")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def copier_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for PATH that has Copier and nothing else of what the tests are made with."""
+    folder = tmp_path_factory.mktemp("bin")
+    (folder / "copier").symlink_to(Path(sys.executable).with_name("copier"))
+    return folder
+
+
 @pytest.fixture(scope="session", params=TOOLS)
 def made(
-    request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory, patch: str, index: Index
+    request: pytest.FixtureRequest,
+    with_this_python: Path,
+    copier_alone: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    index: Index,
 ) -> Origin:
     """The tool's repository, set up and trained as the workshop's README says."""
     folder = tmp_path_factory.mktemp("workshop") / "demo"
-    rendering.render(template, folder, package_manager=request.param, python_patch=patch, workshop=True)
+    rendering.render(with_this_python, folder, package_manager=request.param, workshop=True)
+    # To prepare it, a tool looks for git's own folder.
+    rendering.git(folder, "init", "--quiet")
     origin = Origin(folder, repositories.module(request.param), index.url)
+    # pip is asked by all of them, for a list on a day; Copier for another tool.
+    origin.variables |= {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": index.url,
+        "PATH": f"{copier_alone}:{os.environ['PATH']}",
+    }
     with pytest.MonkeyPatch.context() as shell:
         # As in a learner's shell: compiled once, and not at each of a hundred starts.
         shell.delenv("PYTHONDONTWRITEBYTECODE", raising=False)

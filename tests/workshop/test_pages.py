@@ -3,6 +3,7 @@
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,6 +16,8 @@ from workshop import pages
 
 pytestmark = pytest.mark.static
 
+FRAMEWORKS = sorted(path.parent.name for path in rendering.ROOT.glob("frameworks/*/framework.yml"))
+MODEL = re.compile(r"\bchampion\.[a-z]+")
 BIN = Path(sys.executable).parent
 README = (pages.SOURCE / "README.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| (.*?) \| \**(\d+)\** \| ?(.*?) ?\|$", re.MULTILINE)
@@ -27,37 +30,55 @@ def with_workshop(template: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 def cut(name: str) -> list[tuple[str, int, str]]:
     """Return the rows of a cut's table: what, minutes, needs."""
-    table = re.search(rf"^In {name}:\n\n(.*?)\n\n", README, re.DOTALL | re.MULTILINE)
+    table = re.search(rf"^{name}:\n\n(.*?)\n\n", README, re.DOTALL | re.MULTILINE)
     assert table, f"the README has no table of {name}"
     return [(what, int(minutes), needs) for what, minutes, needs in ROW.findall(table[1])]
 
 
-@pytest.mark.parametrize(("name", "short"), [("90 minutes", True), ("half a day", False)])
-def test_a_cut_has_its_exercises_and_its_minutes_add_up(name: str, *, short: bool) -> None:
+# The beginning of the line above a cut's table, and which exercises stand in it.
+CUTS = {
+    "In 90 minutes": {"short"},
+    "In half a day": {"short", "half"},
+    "Afterwards, at home or in a second half": {"more"},
+}
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_a_cut_has_its_exercises_and_its_minutes_add_up(name: str) -> None:
     rows = cut(name)
     wanted = [
         (f"[{number}. {one['title']}]({one['page']})", one["minutes"], ", ".join(one["needs"]))
         for number, one in enumerate(pages.EXERCISES, 1)
-        if one["short"] or not short
+        if one["cut"] in CUTS[name]
     ]
     assert [row for row in rows if row[0].startswith("[")] == wanted
     assert rows[-1][1] == sum(minutes for _, minutes, _ in rows[:-1])
 
 
 def test_the_short_cut_takes_what_it_says_and_the_long_one_fits_half_a_day() -> None:
-    assert cut("90 minutes")[-1][1] == 90
-    assert 210 <= cut("half a day")[-1][1] <= 240
+    assert cut("In 90 minutes")[-1][1] == 90
+    assert 210 <= cut("In half a day")[-1][1] <= 240
 
 
-NEEDS = {True: "Needs: a package index, or the folder of `make offline`. No Docker", False: "Needs: nothing. No Docker"}
+def test_each_exercise_is_in_a_cut() -> None:
+    assert {one["cut"] for one in pages.EXERCISES} == set().union(*CUTS.values())
+
+
+# The same on its page, by what exercises.json says.
+NEEDS = {
+    (): "nothing",
+    ("index",): "a package index, or the folder of `make offline`",
+    ("index", "Linux"): "a package index, or the folder of `make offline`; Linux",
+    ("index", "template"): "a package index; Copier, and the template at its address",
+}
 
 
 @pytest.mark.parametrize(
     ("number", "exercise"), [*enumerate(pages.EXERCISES, 1)], ids=[one["page"] for one in pages.EXERCISES]
 )
-def test_an_exercise_has_all_its_parts(number: int, exercise: dict[str, object]) -> None:
-    text = (pages.SOURCE / str(exercise["page"])).read_text(encoding="utf-8")
-    head = f"# {number}. {exercise['title']}\n\n{exercise['minutes']} minutes. {NEEDS[bool(exercise['needs'])]}"
+def test_an_exercise_has_all_its_parts(number: int, exercise: dict[str, Any]) -> None:
+    text = (pages.SOURCE / exercise["page"]).read_text(encoding="utf-8")
+    head = f"# {number}. {exercise['title']}\n\n{exercise['minutes']} minutes. Needs: {NEEDS[tuple(exercise['needs'])]}. No Docker"
     assert text.startswith(head)
     parts = pages.parts(text)
     assert list(parts) == pages.PARTS
@@ -112,6 +133,21 @@ def test_a_page_names_the_files_of_the_repository_that_it_is_in(template: Path, 
     assert "src/fraud_model/training.py" in (folder / "workshop/06-seeds.md").read_text(encoding="utf-8")
     hand = yaml.safe_load((rendering.ROOT / "tools" / tool / "tool.yml").read_text())["by_hand"]
     assert re.search(f"^{re.escape(hand['below'])}", (folder / hand["file"]).read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_page_names_the_model_of_the_repository_that_it_is_in(template: Path, tmp_path: Path, framework: str) -> None:
+    folder = rendering.render(template, tmp_path / "demo", ml_framework=framework, workshop=True)
+    file = yaml.safe_load((rendering.ROOT / "frameworks" / framework / "framework.yml").read_text())["model_file"]
+    named = {page.name: set(MODEL.findall(page.read_text(encoding="utf-8"))) for page in folder.glob("workshop/*.md")}
+    assert {name: files for name, files in named.items() if files - {file}} == {}
+    assert named["08-other-environment.md"] == {file}
+
+
+def test_the_instructor_says_of_each_exercise_which_practice_it_is() -> None:
+    notes = pages.parts((pages.SOURCE / "instructor.md").read_text(encoding="utf-8"))
+    rows = re.findall(r"^\| .*? \| ([^|;:]*)", notes["Where each practice is exercised"], re.MULTILINE)[2:]
+    assert {int(number) for row in rows for number in re.findall(r"\d+", row)} == {*range(1, len(pages.EXERCISES) + 1)}
 
 
 def test_without_the_question_nothing_of_the_workshop_is_there(template: Path, tmp_path: Path) -> None:
