@@ -10,12 +10,18 @@ from .repository import HERE, RENDERED, ROOT, TOOLS, WorkshopError, data, make, 
 FOLDER = HERE / "offline"
 SWITCH = FOLDER / "offline.mk"
 # pip then looks into a folder and asks no index: https://pip.pypa.io/en/stable/cli/pip_install/
-PIP = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "{}/wheels"}
+PIP = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "file://{url}/wheels"}
+# Where the folder lies, for make: as it is, and for pip, which takes a space for the end of an address.
+PLACE = """\
+place := $(CURDIR)/workshop/offline
+nothing :=
+place_url := $(subst $(nothing) ,%20,$(subst %,%25,$(place)))
+"""
 
 
-def placed(variables: Mapping[str, str], place: str) -> dict[str, str]:
-    """Return variables with the folder's place for {}."""
-    return {name: value.format(place) for name, value in variables.items()}
+def placed(variables: Mapping[str, str], folder: str, url: str) -> dict[str, str]:
+    """Return variables with the folder's place for {folder}, and its address for {url}."""
+    return {name: value.format(folder=folder, url=url) for name, value in variables.items()}
 
 
 def by_hand() -> list[str]:
@@ -36,15 +42,16 @@ def record() -> Iterator[None]:
     shutil.rmtree(FOLDER, ignore_errors=True)
     for name in PIP | switch:  # of a folder that was there
         os.environ.pop(name, None)
-    os.environ |= placed(cache, str(FOLDER))
+    os.environ |= placed(cache, str(FOLDER), FOLDER.as_uri().removeprefix("file://"))
     download("--require-hashes", "--only-binary", ":all:", "--requirement", ".tools/requirements.txt")
     download("--no-deps", *by_hand())
     # Made anew, so that all of it goes through the folder's cache.
     shutil.rmtree(ROOT / ".venv")
     make("sync")
     yield
-    exports = placed(PIP | cache | switch, "$(CURDIR)/workshop/offline").items()
-    SWITCH.write_text("".join(f"export {name} := {value}\n" for name, value in exports), encoding="utf-8")
+    exports = placed(PIP | cache | switch, "$(place)", "$(place_url)").items()
+    lines = "".join(f"export {name} := {value}\n" for name, value in exports)
+    SWITCH.write_text(PLACE + lines, encoding="utf-8")
 
 
 def download(*arguments: str) -> None:

@@ -9,6 +9,7 @@ import commands
 import rendering
 import repositories
 from repositories import Origin
+from workshop import pages
 
 pytestmark = pytest.mark.workshop
 
@@ -57,30 +58,55 @@ def test_what_cannot_be_broken_is_put_back_and_said(repository: Path) -> None:
     rendering.git(repository, "reset", "--quiet", "--hard", "start")
 
 
+# A command in a network of its own: none, not even that of this machine.
+NOWHERE = ("unshare", "--map-root-user", "--net")
+
+
+def numbers(*needs: list[str]) -> str:
+    """Return the exercises that need this, as ONLY takes them."""
+    return " ".join(str(number) for number, one in enumerate(pages.EXERCISES, 1) if one["needs"] in needs)
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> None:
+    """Skip where this machine cannot take the network away."""
+    if commands.run(tmp_path, *NOWHERE, "true").status:
+        pytest.skip("this machine makes no network namespace: unshare --map-root-user --net")
+
+
 def rehearsed(made: Origin, place: Path, only: str) -> None:
     """Let a clone fill workshop/offline, and another one do the same with it in a network of its own: none."""
-    nowhere = ("unshare", "--map-root-user", "--net")
-    if commands.run(place, *nowhere, "true").status:
-        pytest.skip("this machine makes no network namespace: unshare --map-root-user --net")
-    for name in ("here", "there"):
-        rendering.git(place, "clone", "--quiet", str(made.folder), name)
-    commands.succeed(place / "here", "make", "setup", "train")
-    commands.succeed(place / "here", "make", "offline", f"ONLY={only}")
-    assert rendering.git(place / "here", "status", "--porcelain") == ""
-    shutil.move(place / "here/workshop/offline", place / "there/workshop/offline")
-    shutil.rmtree(place / "here")
+    here, there = place / "the office", place / "the room, 100% offline"
+    for folder in (here, there):
+        rendering.git(place, "clone", "--quiet", str(made.folder), folder.name)
+    commands.succeed(here, "make", "setup", "train")
+    commands.succeed(here, "make", "offline", f"ONLY={only}")
+    assert rendering.git(here, "status", "--porcelain") == ""
+    shutil.move(here / "workshop/offline", there / "workshop/offline")
+    shutil.rmtree(here)
     empty = {"XDG_CACHE_HOME": str(place / "cache")}
-    commands.succeed(place / "there", *nowhere, "make", "setup", "train", **empty)
-    printed = commands.succeed(place / "there", *nowhere, "make", "rehearse", f"ONLY={only}", **empty)
+    commands.succeed(there, *NOWHERE, "make", "setup", "train", **empty)
+    printed = commands.succeed(there, *NOWHERE, "make", "rehearse", f"ONLY={only}", **empty)
     assert printed.count("Solved.") == len(only.split())
     # Without the folder the same is refused, so it was the folder that answered.
-    shutil.rmtree(place / "there/workshop/offline")
-    commands.refuse(place / "there", *nowhere, "make", "rehearse", f"ONLY={only}", **empty)
+    shutil.rmtree(there / "workshop/offline")
+    commands.refuse(there, *NOWHERE, "make", "rehearse", f"ONLY={only}", **empty)
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_what_needs_no_index_is_done_without_network(repository: Path) -> None:
+    only = numbers([])
+    printed = commands.succeed(repository, *NOWHERE, "make", "rehearse", f"ONLY={only}")
+    assert printed.count("Solved.") == len(only.split()) > 0
+    assert "Nothing is broken: " in commands.refuse(repository, *NOWHERE, "make", "break-2")
 
 
 @pytest.mark.parametrize(
-    "only", ["2 3", pytest.param("1 2 3 4 5 6 7 8 9 10 11 12", marks=pytest.mark.thorough)], ids=["some", "all"]
+    "only",
+    ["2 3", pytest.param(numbers(["index"], ["index", "Linux"]), marks=pytest.mark.thorough)],
+    ids=["some", "all that the folder serves"],
 )
+@pytest.mark.usefixtures("nowhere")
 def test_a_room_without_network_works_from_the_folder(
     made: Origin, repository: Path, tmp_path: Path, only: str
 ) -> None:
