@@ -19,6 +19,7 @@ from .repository import (
     TOOL,
     TOOLS,
     WorkshopError,
+    is_for,
     make,
     must,
 )
@@ -113,9 +114,12 @@ def write_list(name: str) -> None:
     shutil.copyfile(HERE / name, LIST)
 
 
-def install_demanded(requirement: str) -> None:
-    """Write a requirement into the manifest, lock and install, as a colleague's commit would."""
-    demand(requirement)
+def promote(name: str, specifier: str) -> None:
+    """Move a developers' requirement among those of production, lock and install, as a colleague's commit would."""
+    for manifest in (ROOT / file for file in TOOL["manifests"]):
+        lines = manifest.read_text(encoding="utf-8").splitlines(keepends=True)
+        manifest.write_text("".join(line for line in lines if not is_for(name, line)), encoding="utf-8")
+    demand(f"{name}{specifier}")
     make("lock", "sync")
 
 
@@ -154,7 +158,7 @@ BREAKS: dict[str, Callable[..., None]] = {
     "the list is {}": write_list,
     "the image's base is {}": rebase,
     "the environment has no {}": delete_library,
-    "{} is demanded, locked and installed": install_demanded,
+    "production demands {}": promote,
     "the commit is copied to {}": copy_commit,
     "in the copy {} a commit asks for {}": commit_demand,
 }

@@ -26,6 +26,7 @@ from .repository import (
     SOURCE,
     TOOL,
     WorkshopError,
+    is_for,
     locked,
     run,
     verified,
@@ -84,8 +85,7 @@ def answered(*words: str) -> str:
 
 def held(name: str, file: Path) -> bool:
     """Tell whether a list of requirements, of whatever form, has one of that name."""
-    text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    return bool(re.search(rf"^[\W_]*{re.escape(name)}(?![\w.-])", text, re.MULTILINE))
+    return file.is_file() and any(is_for(name, line) for line in file.read_text(encoding="utf-8").splitlines())
 
 
 def wanted(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tomllib
@@ -95,6 +96,11 @@ def locked(file: Path) -> dict[str, str]:
     if not file.is_file():
         return {}
     return {entry["name"]: entry["version"] for entry in json.loads(file.read_text(encoding="utf-8"))["packages"]}
+
+
+def is_for(name: str, line: str) -> bool:
+    """Tell whether a line of a manifest, of whatever form, is a requirement of that name."""
+    return bool(re.match(rf"[^\w#]*{re.escape(name)}(?![\w.-])", line))
 
 
 def copied(source: Path, target: Path) -> None:
