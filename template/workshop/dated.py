@@ -36,7 +36,7 @@ class Package:
 def resolved(day: str) -> list[Package]:
     """Return what the list gives on that day; WorkshopError where it gives nothing, or there is no list or no day."""
     try:
-        date.fromisoformat(day)
+        day = date.fromisoformat(day).isoformat()
     except ValueError:
         raise WorkshopError(f"{day!r} is no day: write it as in make resolve DATE=2026-03-01.") from None
     if not LIST.is_file():

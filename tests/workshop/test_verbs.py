@@ -48,6 +48,13 @@ def test_a_reset_loses_nothing_that_was_written(repository: Path) -> None:
     assert (repository / ".env").read_bytes() == (repository / ".env.example").read_bytes()
 
 
+def test_a_list_is_resolved_where_there_is_one_and_on_a_day(repository: Path) -> None:
+    assert "'' is no day: write it as in make resolve DATE=" in commands.refuse(repository, "make", "resolve")
+    assert "'March' is no day" in commands.refuse(repository, "make", "resolve", "DATE=March")
+    printed = commands.refuse(repository, "make", "resolve", "DATE=2026-03-01")
+    assert "There is no fragile.txt: `make break-13` writes it." in printed
+
+
 def test_what_cannot_be_broken_is_put_back_and_said(repository: Path) -> None:
     training = repository / "src/my_model/training.py"
     text = training.read_text(encoding="utf-8")
