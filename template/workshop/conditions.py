@@ -15,6 +15,7 @@ from . import dated, sizes
 from .repository import (
     ANSWER,
     BEFORE,
+    HERE,
     INSTALLED,
     MODEL,
     PACKAGE,
@@ -171,9 +172,11 @@ def dockerfile(rule: str) -> str:
     return "" if bool(re.search(pattern, lines, re.MULTILINE)) == wanted_there else "not yet"
 
 
-def listed(name: str) -> str:
-    """Look for a requirement in the list."""
-    return "" if held(name, dated.LIST) else f"{dated.LIST.name} does not"
+def listed() -> str:
+    """Look for what the list of before named."""
+    names = (HERE / dated.LIST.name).read_text(encoding="utf-8").split()
+    lost = [name for name in names if not held(name, dated.LIST)]
+    return f"it lost {', '.join(lost)}" if lost else ""
 
 
 def hashed() -> str:
@@ -265,7 +268,7 @@ CONDITIONS: dict[str, Callable[..., str]] = {
     "the rows are split alike in every process": split_repeats,
     "the image's {}": dockerfile,
     "{} answers as it did": answers_again,
-    "the list still wants {}": listed,
+    "the list still names what it named": listed,
     "all that the list names has a hash": hashed,
     "the list gives the same on {} and on {}": same_on,
     "{} is where it is needed": library_found,
