@@ -19,6 +19,7 @@ ROOT, OLD, PROJECT = check_lock.ROOT, lock_reader.NAME, check_lock.PROJECT
 WHY = "  # "  # the templates of the manifests part a requirement from its comment here
 COMMIT = re.compile(r"[0-9a-f]{40,64}")
 GIT = re.compile(r"(git\+\w+://[^@/]*@?[^@#]*)(?:@([^#]*))?(#.*)?")
+EXACT = re.compile(r"==[^*,]+")
 BUILD = re.compile(r"(?<=[\w.]) +[\w*]+$")
 ITEM = re.compile(r"""(?:- *)?["']?(?P<name>[A-Za-z0-9][\w.-]*)""")
 INCLUDED = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]*(\S+)")
@@ -182,10 +183,11 @@ def fitted(line: str, new: Repository) -> tuple[str, str]:
     if requirement.url and not new.carries("git"):
         return "", f"{line}: {new.name} cannot check what is from git or an address; take a release of it."
     lost = [kind for kind in ("marker", "extra") if _has(requirement, kind) and not new.carries(f"{kind}s")]
+    lockable = new.carries("platforms") or EXACT.fullmatch(str(requirement.specifier))
+    if not on_linux(requirement) and ("marker" in lost or not lockable):
+        return "", not_for_linux(line, new)
     if not lost:
         return line, ""
-    if "marker" in lost and not on_linux(requirement):
-        return "", not_for_linux(line, new)
     requirement.extras = set() if "extra" in lost else requirement.extras
     requirement.marker = None if "marker" in lost else requirement.marker
     return tidy(str(requirement)), f"{line}: {new.name} has it without its {' and '.join(lost)}."

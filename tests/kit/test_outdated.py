@@ -148,7 +148,8 @@ def test_what_locking_writes_reaches_the_copy_only(root: Path, tmp_path: Path) -
 
 
 INTERRUPTED = """
-import pathlib, sys
+import pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a shell
 sys.path[:0] = {path!r}
 import outdated
 outdated.ROOT = pathlib.Path({root!r})
