@@ -36,8 +36,8 @@ from .repository import (
 # What of the libraries the image's build would miss here.
 MISSING = """
 import importlib, pathlib, sys
-libraries = importlib.import_module(f"{sys.argv[1]}.parity.libraries")
-print(*sorted({finding.name for finding in libraries.missing(pathlib.Path(sys.prefix))}))
+needs = importlib.import_module(f"{sys.argv[1]}.parity.needs")
+print(*sorted({finding.name for finding in needs.missing_libraries(pathlib.Path(sys.prefix))}))
 """
 # The one draw of training.py: comparing it takes a second, two trainings half a minute.
 SPLIT = """
