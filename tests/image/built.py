@@ -56,6 +56,16 @@ class Built:
         """Return what the engine knows of the image or a container, as a template of Go's tells it."""
         return self.docker("inspect", "--format", template, name or self.image).strip()
 
+    def discard(self) -> None:
+        """Let go of its images and of the layers that their builds have kept: all images together take 20 GB."""
+        for command in (
+            ("image", "rm", "--force", self.image),
+            ("image", "prune", "--force"),
+            # Not what pip and uv have downloaded: the next build takes it from there.
+            ("builder", "prune", "--all", "--force", "--filter", "type=regular"),
+        ):
+            commands.run(self.folder, "docker", *command)
+
     def inside(self, script: str, *options: str) -> str:
         """Return what a shell line says in a container, as root, without a network."""
         words = ("run", "--rm", "--user", "0", "--network", "none", *options, self.image, "sh", "-c", script)
@@ -157,7 +167,10 @@ def built(
         made = Built(folder, tool, f"my-model:{name}-{framework}")
         with repositories.variables({"NETRC": str(netrc), "IMAGE": made.image}):
             commands.succeed(folder, "make", "image")
-            yield made
+            try:
+                yield made
+            finally:
+                made.discard()
 
 
 @contextmanager
