@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template"
 PACKAGE = TEMPLATE / "src" / "{{ package_name }}"
 NAME = "standing"
+FRAMEWORKS = sorted(path.parent.name for path in ROOT.glob("frameworks/*/framework.yml"))
 FRAMEWORK = "scikit-learn"  # for what does not depend on the framework
 
 

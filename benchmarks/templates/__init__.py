@@ -1,6 +1,5 @@
 """What Parity is measured beside: templates that ask next to nothing."""
 
-import shutil
 from pathlib import Path
 
 import rendering
@@ -26,7 +25,6 @@ def as_many_files(folder: Path, parity: Path) -> Path:
     """Write a template of one question into `folder` that copies, as they are, the files that `parity` renders."""
     rendered = rendering.render(parity, folder / "template")
     (rendered / ".copier-answers.yml").unlink()
-    shutil.rmtree(rendered / ".git", ignore_errors=True)
     return one_file(folder)
 
 

@@ -6,7 +6,8 @@ What does not depend on the framework is tested in test_image.py, with scikit-le
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,28 +28,18 @@ pytestmark = [
 NAMES = ("jax", "lightgbm", "pytorch", "xgboost")
 
 
-@contextmanager
-def with_a_wheel(template: Path, folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Give the template and the answers that lead to the one wheel of PyTorch that is here."""
-    with torch_stand_in.served(template, folder, HOST) as found:
-        yield found
-
-
-@contextmanager
-def as_it_is(template: Path, _: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Give the template as it is, and no answers."""
-    yield template, {}
-
-
-SOURCES = {"pytorch": with_a_wheel}
+# What leads to the one wheel of PyTorch that is here, for containers too.
+STAND_INS = {"pytorch": partial(torch_stand_in.served, host=HOST)}
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def made(request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     """A repository and its image, one framework after the other."""
     place = tmp_path_factory.mktemp("image")
+    nothing: dict[str, Any] = {}
+    plain = nullcontext((template, nothing))
     with (
-        SOURCES.get(request.param, as_it_is)(template, place) as (source, answers),
+        STAND_INS.get(request.param, lambda *_: plain)(template, place) as (source, answers),
         built(source, place, repositories.DEFAULT, request.param, answers) as one,
     ):
         yield one

@@ -23,8 +23,7 @@ from repositories import Origin
 
 pytestmark = pytest.mark.real
 
-NAMES = sorted(path.parent.name for path in links.ROOT.glob("frameworks/*/framework.yml"))
-OTHERS = [name for name in NAMES if name != links.FRAMEWORK]
+OTHERS = [name for name in links.FRAMEWORKS if name != links.FRAMEWORK]
 OTHER_TOOLS = [name for name in repositories.NAMES if name != repositories.DEFAULT]
 # By the default tool each, by the others those whose packages are within their reach: PyTorch's stand-in is uv's alone.
 BY_OTHERS = [f"{name} by {tool}" for name in OTHERS if name != "pytorch" for tool in OTHER_TOOLS]

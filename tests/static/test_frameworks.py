@@ -13,7 +13,7 @@ import rendering
 
 pytestmark = pytest.mark.static
 
-NAMES = sorted(path.parent.name for path in links.ROOT.glob("frameworks/*/framework.yml"))
+NAMES = links.FRAMEWORKS
 # What may name a library, and why: none of them does something else for another framework.
 EXCEPTIONS = {
     "copier.yml": "the question that offers the frameworks",

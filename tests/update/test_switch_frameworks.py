@@ -54,7 +54,7 @@ print(json.dumps({"manifest": plan.manifest, "left": plan.carried.left}))
 DIFFERING = {"channel", "index", "linux"}
 COMPUTES = [
     (name, one)
-    for name in sorted(path.parent.name for path in links.ROOT.glob("frameworks/*/framework.yml"))
+    for name in links.FRAMEWORKS
     for one, said in links.framework_data(name)["accelerators"].items()
     if DIFFERING & said.keys()
 ]

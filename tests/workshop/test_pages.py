@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import commands
+import links
 import parsing
 import rendering
 import repositories
@@ -16,7 +17,6 @@ from workshop import pages
 
 pytestmark = pytest.mark.static
 
-FRAMEWORKS = sorted(path.parent.name for path in rendering.ROOT.glob("frameworks/*/framework.yml"))
 MODEL = re.compile(r"\bchampion\.[a-z]+")
 BIN = Path(sys.executable).parent
 README = (pages.SOURCE / "README.md").read_text(encoding="utf-8")
@@ -128,17 +128,17 @@ def test_a_page_names_the_files_of_the_repository_that_it_is_in(template: Path, 
         template, tmp_path / "demo", package_manager=tool, package_name="fraud_model", workshop=True
     )
     text = (folder / "workshop/04-tampered.md").read_text(encoding="utf-8")
-    locks = " ".join(yaml.safe_load((rendering.ROOT / "tools" / tool / "tool.yml").read_text())["locks"])
+    locks = " ".join(links.data(tool)["locks"])
     assert f"git checkout -- {locks}\n" in text
     assert "src/fraud_model/training.py" in (folder / "workshop/06-seeds.md").read_text(encoding="utf-8")
-    hand = yaml.safe_load((rendering.ROOT / "tools" / tool / "tool.yml").read_text())["by_hand"]
+    hand = links.data(tool)["by_hand"]
     assert re.search(f"^{re.escape(hand['below'])}", (folder / hand["file"]).read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", links.FRAMEWORKS)
 def test_a_page_names_the_model_of_the_repository_that_it_is_in(template: Path, tmp_path: Path, framework: str) -> None:
     folder = rendering.render(template, tmp_path / "demo", ml_framework=framework, workshop=True)
-    file = yaml.safe_load((rendering.ROOT / "frameworks" / framework / "framework.yml").read_text())["model_file"]
+    file = links.framework_data(framework)["model_file"]
     named = {page.name: set(MODEL.findall(page.read_text(encoding="utf-8"))) for page in folder.glob("workshop/*.md")}
     assert {name: files for name, files in named.items() if files - {file}} == {}
     assert named["08-other-environment.md"] == {file}
